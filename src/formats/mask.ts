@@ -1,0 +1,49 @@
+/**
+ * Takes out of recorded text what identifies a machine. The same secret always becomes the same stand-in, so that
+ * what belongs together still does.
+ */
+export function createMask(secrets: readonly string[]): (text: string) => string {
+  const standIns = new Map<string, string>();
+  const names = secrets.filter((secret) => secret.length >= 3).sort((a, b) => b.length - a.length);
+  const standIn = (secret: string, make: (number: number) => string): string => {
+    const key = secret.toLowerCase();
+    const known = standIns.get(key) ?? make(standIns.size + 1);
+    standIns.set(key, known);
+    return known;
+  };
+  return (text) => {
+    let masked = text.replace(MAC, (mac) => (isPlain(mac) ? mac : standIn(mac, maskedMac)));
+    masked = masked.replace(UUID, (uuid) => standIn(uuid, maskedUuid));
+    masked = masked.replace(SERIAL, (serial) => standIn(serial, maskedSerial));
+    for (const name of names)
+      masked = masked.replaceAll(
+        name,
+        standIn(name, (number) => `masked-${number}`),
+      );
+    return masked;
+  };
+}
+
+const MAC = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/gi;
+const UUID = /\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b/gi;
+/** A PCI device serial number as lspci prints it. */
+const SERIAL = /\b(?:[0-9a-f]{2}-){7}[0-9a-f]{2}\b/gi;
+
+/** All zeros and all ones mean something and identify nothing. */
+function isPlain(mac: string): boolean {
+  return /^(?:00[:]?){6}$/.test(mac) || /^(?:ff[:]?){6}$/i.test(mac);
+}
+
+/** 02: locally administered, so that it can be nobody's. */
+function maskedMac(number: number): string {
+  const digits = number.toString(16).padStart(10, '0');
+  return `02:${(digits.match(/../g) ?? []).join(':')}`;
+}
+
+function maskedUuid(number: number): string {
+  return `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
+}
+
+function maskedSerial(number: number): string {
+  return (number.toString(16).padStart(16, '0').match(/../g) ?? []).join('-');
+}

@@ -1,0 +1,318 @@
+/**
+ * Messages of NETLINK_ROUTE dumps (rtnetlink(7), include/uapi/linux/rtnetlink.h), reduced to what this program asks
+ * for. Pure: bytes in, plain objects out, so that a recorded host can hold the answers as JSON.
+ */
+
+export interface Route {
+  readonly family: 'inet' | 'inet6';
+  /** `default` or `198.51.100.0/24`. */
+  readonly destination: string;
+  readonly gateway?: string;
+  /** Output interface indexes; several for a multipath route; none for a blackhole. */
+  readonly interfaces: readonly number[];
+  /** RT_TABLE_*: 254 is main, 255 local, others belong to rules or VRFs. */
+  readonly table: number;
+  /** RTN_*: `unicast`, `local`, `broadcast`, `blackhole` … */
+  readonly type: string;
+  readonly priority?: number;
+  readonly source?: string;
+}
+
+export interface Rule {
+  readonly family: 'inet' | 'inet6';
+  readonly priority: number;
+  readonly table: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly inputInterface?: string;
+  readonly outputInterface?: string;
+  readonly mark?: number;
+}
+
+export interface Neighbour {
+  readonly family: 'inet' | 'inet6';
+  readonly address: string;
+  readonly interface: number;
+  readonly linkAddress?: string;
+  /** NUD_*: `reachable`, `stale`, `failed`, `permanent` … */
+  readonly state: string;
+}
+
+export interface InterfaceAddress {
+  readonly family: 'inet' | 'inet6';
+  /** With prefix length: `192.0.2.2/24`. */
+  readonly address: string;
+  readonly interface: number;
+}
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** IFLA_INFO_KIND: `bond`, `vlan`, `bridge`, `veth` …; absent for hardware. */
+  readonly kind?: string;
+  /** IFLA_PERM_ADDRESS, the address burnt into the hardware (kernel ≥ 5.6). */
+  readonly permanentAddress?: string;
+  /** IFLA_LINK: the interface below or the peer, when it is in this network namespace. */
+  readonly lower?: number;
+  /** IFLA_MASTER. */
+  readonly master?: number;
+  /** IFLA_XDP_PROG_ID of an attached XDP program. */
+  readonly xdpProgram?: number;
+  readonly altNames?: readonly string[];
+}
+
+const NLM_F_REQUEST = 0x1;
+const NLM_F_DUMP = 0x300;
+
+export const RTM_GET = { link: 18, address: 22, route: 26, neighbour: 30, rule: 34 } as const;
+
+/** A dump request for all families: struct nlmsghdr, then the type's own header zeroed. */
+export function dumpRequest(type: number): Uint8Array {
+  // ifinfomsg, the largest of the type headers that are asked for, has 16 bytes; the kernel accepts zeros after.
+  const request = new Uint8Array(32);
+  const view = new DataView(request.buffer);
+  view.setUint32(0, request.length, true);
+  view.setUint16(4, type, true);
+  view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
+  return request;
+}
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+// biome-ignore format: a table in the kernel's own order
+const ROUTE_TYPES = [
+  'unspec', 'unicast', 'local', 'broadcast', 'anycast', 'multicast', 'blackhole', 'unreachable', 'prohibit', 'throw',
+  'nat', 'xresolve',
+];
+// biome-ignore format: a table
+const NEIGHBOUR_STATES: Readonly<Record<number, string>> = {
+  0: 'none', 1: 'incomplete', 2: 'reachable', 4: 'stale', 8: 'delay', 16: 'probe', 32: 'failed', 64: 'noarp',
+  128: 'permanent',
+};
+
+export function decodeRoutes(bytes: Uint8Array): Route[] {
+  return messages(bytes, 12).flatMap(({ head, attributes }) => {
+    const family = familyName(head.getUint8(0));
+    if (family === undefined) return [];
+    const at = (type: number) => attributes.get(type);
+    const hop = at(9) === undefined ? [] : nextHops(at(9) as DataView);
+    const output = u32(at(4));
+    const gateway = ipText(family, at(5)) ?? viaText(at(18)) ?? hop.find((h) => h.gateway)?.gateway;
+    const priority = u32(at(6));
+    const source = ipText(family, at(7));
+    const bits = head.getUint8(1);
+    return [
+      {
+        family,
+        destination: bits === 0 ? 'default' : `${ipText(family, at(1)) ?? '?'}/${bits}`,
+        interfaces: output === undefined ? hop.map((h) => h.interface) : [output],
+        table: u32(at(15)) ?? head.getUint8(4),
+        type: ROUTE_TYPES[head.getUint8(7)] ?? `${head.getUint8(7)}`,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(priority === undefined ? {} : { priority }),
+        ...(source === undefined ? {} : { source }),
+      },
+    ];
+  });
+}
+
+export function decodeRules(bytes: Uint8Array): Rule[] {
+  return messages(bytes, 12).flatMap(({ head, attributes }) => {
+    const family = familyName(head.getUint8(0));
+    if (family === undefined) return [];
+    const to = prefixText(family, attributes.get(1), head.getUint8(1));
+    const from = prefixText(family, attributes.get(2), head.getUint8(2));
+    const inputInterface = text(attributes.get(3));
+    const outputInterface = text(attributes.get(17));
+    const mark = u32(attributes.get(10));
+    return [
+      {
+        family,
+        priority: u32(attributes.get(6)) ?? 0,
+        table: u32(attributes.get(15)) ?? head.getUint8(4),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        ...(inputInterface === undefined ? {} : { inputInterface }),
+        ...(outputInterface === undefined ? {} : { outputInterface }),
+        ...(mark === undefined ? {} : { mark }),
+      },
+    ];
+  });
+}
+
+export function decodeNeighbours(bytes: Uint8Array): Neighbour[] {
+  return messages(bytes, 12).flatMap(({ head, attributes }) => {
+    const family = familyName(head.getUint8(0));
+    const address = family && ipText(family, attributes.get(1));
+    if (family === undefined || address === undefined) return [];
+    const linkAddress = macText(attributes.get(2));
+    const state = head.getUint16(8, true);
+    return [
+      {
+        family,
+        address,
+        interface: head.getInt32(4, true),
+        state: NEIGHBOUR_STATES[state] ?? `${state}`,
+        ...(linkAddress === undefined ? {} : { linkAddress }),
+      },
+    ];
+  });
+}
+
+export function decodeAddresses(bytes: Uint8Array): InterfaceAddress[] {
+  return messages(bytes, 8).flatMap(({ head, attributes }) => {
+    const family = familyName(head.getUint8(0));
+    // IFA_LOCAL is the own address on point-to-point links, where IFA_ADDRESS is the peer's.
+    const address = family && ipText(family, attributes.get(2) ?? attributes.get(1));
+    if (family === undefined || address === undefined) return [];
+    return [{ family, address: `${address}/${head.getUint8(1)}`, interface: head.getUint32(4, true) }];
+  });
+}
+
+export function decodeLinks(bytes: Uint8Array): Link[] {
+  return messages(bytes, 16).map(({ head, attributes }) => {
+    const info = attributes.get(18);
+    const kind = info && text(attributesOf(info, 0).get(1));
+    const xdp = attributes.get(43);
+    const xdpProgram = xdp && u32(attributesOf(xdp, 0).get(4));
+    const permanentAddress = macText(attributes.get(54));
+    // With IFLA_LINK_NETNSID the index belongs to another network namespace.
+    const lower = attributes.has(37) ? undefined : u32(attributes.get(5));
+    const master = u32(attributes.get(10));
+    const names = attributes.get(52) === undefined ? [] : nameList(attributes.get(52) as DataView);
+    return {
+      index: head.getInt32(4, true),
+      name: text(attributes.get(3)) ?? '',
+      ...(kind === undefined ? {} : { kind }),
+      ...(permanentAddress === undefined ? {} : { permanentAddress }),
+      ...(lower === undefined ? {} : { lower }),
+      ...(master === undefined ? {} : { master }),
+      ...(xdpProgram === undefined ? {} : { xdpProgram }),
+      ...(names.length === 0 ? {} : { altNames: names }),
+    };
+  });
+}
+
+interface Message {
+  readonly head: DataView;
+  readonly attributes: ReadonlyMap<number, DataView>;
+}
+
+function messages(bytes: Uint8Array, headLength: number): Message[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const found: Message[] = [];
+  for (let at = 0; at + 16 <= view.byteLength; ) {
+    const length = view.getUint32(at, true);
+    if (length < 16 + headLength || at + length > view.byteLength) break;
+    const head = new DataView(view.buffer, view.byteOffset + at + 16, headLength);
+    const body = new DataView(view.buffer, view.byteOffset + at + 16, length - 16);
+    found.push({ head, attributes: attributesOf(body, headLength) });
+    at += align(length);
+  }
+  return found;
+}
+
+function attributesOf(view: DataView, start: number): ReadonlyMap<number, DataView> {
+  const map = new Map<number, DataView>();
+  eachAttribute(view, start, (type, value) => {
+    if (!map.has(type)) map.set(type, value);
+  });
+  return map;
+}
+
+function eachAttribute(view: DataView, start: number, visit: (type: number, value: DataView) => void): void {
+  for (let at = start; at + 4 <= view.byteLength; ) {
+    const length = view.getUint16(at, true);
+    if (length < 4 || at + length > view.byteLength) break;
+    // The top two bits are NLA_F_NESTED and NLA_F_NET_BYTEORDER.
+    visit(
+      view.getUint16(at + 2, true) & 0x3fff,
+      new DataView(view.buffer, view.byteOffset + at + 4, length - 4),
+    );
+    at += align(length);
+  }
+}
+
+function nextHops(view: DataView): { interface: number; gateway?: string }[] {
+  const hops: { interface: number; gateway?: string }[] = [];
+  for (let at = 0; at + 8 <= view.byteLength; ) {
+    const length = view.getUint16(at, true);
+    if (length < 8 || at + length > view.byteLength) break;
+    const body = new DataView(view.buffer, view.byteOffset + at, length);
+    const attributes = attributesOf(body, 8);
+    const raw = attributes.get(5);
+    const gateway = ipText(raw?.byteLength === 16 ? 'inet6' : 'inet', raw) ?? viaText(attributes.get(18));
+    hops.push({ interface: view.getInt32(at + 4, true), ...(gateway === undefined ? {} : { gateway }) });
+    at += align(length);
+  }
+  return hops;
+}
+
+function nameList(view: DataView): string[] {
+  const names: string[] = [];
+  eachAttribute(view, 0, (type, value) => {
+    const name = type === 53 ? text(value) : undefined;
+    if (name !== undefined) names.push(name);
+  });
+  return names;
+}
+
+const align = (length: number) => (length + 3) & ~3;
+
+function familyName(family: number): 'inet' | 'inet6' | undefined {
+  return family === AF_INET ? 'inet' : family === AF_INET6 ? 'inet6' : undefined;
+}
+
+/** A whole number attribute; one that is cut short is none. */
+function u32(view: DataView | undefined): number | undefined {
+  return view === undefined || view.byteLength < 4 ? undefined : view.getUint32(0, true);
+}
+
+function text(view: DataView | undefined): string | undefined {
+  if (view === undefined) return undefined;
+  return new TextDecoder()
+    .decode(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+    .replace(/\0.*$/s, '');
+}
+
+function macText(view: DataView | undefined): string | undefined {
+  if (view === undefined || view.byteLength === 0) return undefined;
+  return Array.from({ length: view.byteLength }, (_, i) => hex(view.getUint8(i))).join(':');
+}
+
+const hex = (byte: number) => byte.toString(16).padStart(2, '0');
+
+/** struct rtvia: a family and an address of another family than the route's. */
+function viaText(view: DataView | undefined): string | undefined {
+  if (view === undefined || view.byteLength < 2) return undefined;
+  const family = familyName(view.getUint16(0, true));
+  return family && ipText(family, new DataView(view.buffer, view.byteOffset + 2, view.byteLength - 2));
+}
+
+function prefixText(family: 'inet' | 'inet6', view: DataView | undefined, bits: number): string | undefined {
+  const address = ipText(family, view);
+  return address === undefined ? undefined : `${address}/${bits}`;
+}
+
+function ipText(family: 'inet' | 'inet6', view: DataView | undefined): string | undefined {
+  if (view === undefined) return undefined;
+  if (family === 'inet') {
+    return view.byteLength < 4 ? undefined : [0, 1, 2, 3].map((i) => view.getUint8(i)).join('.');
+  }
+  return view.byteLength < 16
+    ? undefined
+    : ipv6Text(Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2)));
+}
+
+/** RFC 5952: lower case, the longest run of two or more zero groups as `::`, the first of equals. */
+export function ipv6Text(groups: readonly number[]): string {
+  let best = { start: -1, length: 1 };
+  for (let start = 0; start < groups.length; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > best.length) best = { start, length };
+  }
+  const words = groups.map((group) => group.toString(16));
+  if (best.start < 0) return words.join(':');
+  return `${words.slice(0, best.start).join(':')}::${words.slice(best.start + best.length).join(':')}`;
+}
