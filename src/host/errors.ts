@@ -1,0 +1,80 @@
+/** Exit codes of every command; they are part of the public contract (docs/exit-codes.md). */
+export const EXIT = {
+  ok: 0,
+  unexpected: 1,
+  differs: 2,
+  rebootNeeded: 3,
+  refused: 4,
+  undone: 5,
+  notUndone: 6,
+  locked: 11,
+  usage: 64,
+  noPrivilege: 77,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export interface ToolErrorDetails {
+  /** The thing it happened to: a PCI address, an interface, a path, an option. */
+  subject?: string;
+  /** What the operator can do about it, one sentence. */
+  hint?: string;
+  exitCode?: ExitCode;
+  cause?: unknown;
+}
+
+/**
+ * A failure that the operator can act on. Printed as
+ *
+ *     error[CODE] subject: message
+ *     hint: …
+ *
+ * and never with a stack trace. Anything else that is thrown is a defect of this program.
+ */
+export class ToolError extends Error {
+  override readonly name = 'ToolError';
+  readonly code: string;
+  readonly subject: string | undefined;
+  readonly hint: string | undefined;
+  readonly exitCode: ExitCode;
+
+  constructor(code: string, message: string, details: ToolErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.subject = details.subject;
+    this.hint = details.hint;
+    this.exitCode = details.exitCode ?? EXIT.unexpected;
+  }
+
+  /** The lines printed to stderr. */
+  format(): string {
+    const subject = this.subject === undefined ? '' : ` ${this.subject}`;
+    const colon = this.subject === undefined ? '' : ':';
+    const line = `error[${this.code}]${subject}${colon} ${this.message}`;
+    return this.hint === undefined ? line : `${line}\nhint: ${this.hint}`;
+  }
+}
+
+/** A system call on the host that failed for another reason than absence; keeps the path and the errno name. */
+export class HostError extends ToolError {
+  readonly path: string;
+  readonly errno: string;
+
+  constructor(operation: 'read' | 'write' | 'list' | 'stat' | 'remove', path: string, cause: unknown) {
+    const errno = errnoName(cause);
+    super(`HOST_${operation.toUpperCase()}`, `cannot ${operation}: ${errno}`, {
+      subject: path,
+      cause,
+      exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.unexpected,
+    });
+    this.path = path;
+    this.errno = errno;
+  }
+}
+
+/** The errno name of a Node system error ("ENOENT"), or "EUNKNOWN" for anything else. */
+export function errnoName(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : 'EUNKNOWN';
+}

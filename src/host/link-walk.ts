@@ -1,0 +1,78 @@
+import { posix } from 'node:path';
+import { HostError } from './errors.ts';
+
+/** What is at a path whose folders hold no link: a link with its target, something else, or nothing. */
+export type Found = { readonly link: string } | 'there' | undefined;
+
+/** As the kernel's own MAXSYMLINKS and PATH_MAX. */
+const LINK_LIMIT = 40;
+const PATH_LIMIT = 4096;
+
+/**
+ * Follows symbolic links inside a root, as the kernel does after chroot(2): part by part, so that `link/..` is the
+ * folder above the link's target, an absolute target starts at the root, and `..` never climbs above it.
+ */
+export class LinkWalk {
+  private readonly look: (path: string) => Found;
+  private readonly seen = new Map<string, Found>();
+  private readonly followed = new Map<string, string | undefined>();
+
+  constructor(look: (path: string) => Found) {
+    this.look = look;
+  }
+
+  /** The path with every link followed; undefined when a part of it is missing. */
+  follow(path: string): string | undefined {
+    if (this.followed.has(path)) return this.followed.get(path);
+    const target = this.walk(path);
+    this.followed.set(path, target);
+    return target;
+  }
+
+  /** The path with the links on the way followed, but not the last part. */
+  beside(path: string): string | undefined {
+    const name = posix.basename(path);
+    if (name === '' || name === '.' || name === '..') return this.follow(path);
+    const folder = this.follow(posix.dirname(path));
+    return folder === undefined ? undefined : posix.join(folder, name);
+  }
+
+  /** To be called after a change of the tree. */
+  forget(): void {
+    this.seen.clear();
+    this.followed.clear();
+  }
+
+  private walk(path: string): string | undefined {
+    const todo = this.parts(path, path);
+    let here = '/';
+    let links = 0;
+    for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
+      if (part === '..') {
+        here = posix.dirname(here);
+        continue;
+      }
+      const next = here === '/' ? `/${part}` : `${here}/${part}`;
+      const found = this.seen.has(next) ? this.seen.get(next) : this.look(next);
+      this.seen.set(next, found);
+      if (found === undefined) return undefined;
+      if (found === 'there') {
+        here = next;
+        continue;
+      }
+      if (++links > LINK_LIMIT) throw new HostError('read', path, { code: 'ELOOP' });
+      if (found.link.startsWith('/')) here = '/';
+      todo.push(...this.parts(found.link, path));
+    }
+    return here;
+  }
+
+  /** The parts of a path, last first. */
+  private parts(text: string, path: string): string[] {
+    if (text.length >= PATH_LIMIT) throw new HostError('read', path, { code: 'ENAMETOOLONG' });
+    return text
+      .split('/')
+      .filter((part) => part !== '' && part !== '.')
+      .reverse();
+  }
+}

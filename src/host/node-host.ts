@@ -1,0 +1,374 @@
+import * as fs from 'node:fs';
+import { posix } from 'node:path';
+import { ArchiveHost } from './archive-host.ts';
+import { EXIT, errnoName, HostError, ToolError } from './errors.ts';
+import type {
+  Answer,
+  FileStatus,
+  Host,
+  KernelAnswers,
+  Question,
+  ReadHost,
+  RunOptions,
+  RunResult,
+} from './host.ts';
+import { askKernel, recordedAnswer } from './kernel-answers.ts';
+import { type Found, LinkWalk } from './link-walk.ts';
+
+/** Larger than any attribute or table this program reads; a host must not be able to fill our memory. */
+const READ_LIMIT = 32 << 20;
+/** fs/kernfs/file.c, kernfs_file_read_iter: never more in one read. */
+const PAGE = 4096;
+/** Milliseconds between SIGTERM and SIGKILL. */
+const KILL_DELAY = 2000;
+/** Below /sys, but as in /proc a row at a time: cgroup.procs ends a read(2) before the page is full. */
+const SEQUENCES = /^\/sys\/(?:fs|kernel\/debug|kernel\/tracing)\//;
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO']);
+
+/** Opens what `--root` names for reading: the running machine, a directory, or an archive made by `capture`. */
+export function openReadHost(root: string): ReadHost {
+  if (!rootStatus(root)?.isFile()) return openHost(root);
+  try {
+    return new ArchiveHost(root, fs.readFileSync(root, 'utf8'));
+  } catch (error) {
+    throw new ToolError('ROOT_NOT_A_HOST', error instanceof Error ? error.message : String(error), {
+      subject: root,
+      exitCode: EXIT.usage,
+      hint: 'give --root a directory that holds proc/ and sys/ of a host, or a file made by "capture"',
+    });
+  }
+}
+
+/** Opens the running machine (`/`) or a directory that stands for one. The directory must look like a host. */
+export function openHost(root: string): Host {
+  const absolute = posix.resolve(root);
+  if (absolute === '/') return new NodeHost('/');
+  const status = rootStatus(absolute);
+  if (status === undefined || !status.isDirectory()) {
+    throw new ToolError('ROOT_MISSING', status === undefined ? 'no such directory' : 'is not a directory', {
+      subject: absolute,
+      exitCode: EXIT.usage,
+      hint: 'give --root a directory that holds proc/ and sys/ of a host, or a file made by "capture"',
+    });
+  }
+  if (!fs.existsSync(`${absolute}/proc`) && !fs.existsSync(`${absolute}/sys`)) {
+    throw new ToolError('ROOT_NOT_A_HOST', 'holds neither proc/ nor sys/', {
+      subject: absolute,
+      exitCode: EXIT.usage,
+      hint: 'give --root the top folder of a recorded host; for a tar archive unpack it first',
+    });
+  }
+  return new NodeHost(absolute);
+}
+
+function rootStatus(root: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(root, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new ToolError('ROOT_MISSING', `cannot be opened: ${errnoName(error)}`, {
+      subject: root,
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+class NodeHost implements Host {
+  readonly root: string;
+  readonly live: boolean;
+  /** Keeps every path inside a root that is not `/`. */
+  private readonly links = new LinkWalk((path) => this.look(path));
+  private buffer = Buffer.allocUnsafe(65536);
+
+  constructor(root: string) {
+    this.root = root;
+    this.live = root === '/';
+  }
+
+  readText(path: string): string | undefined {
+    return this.read(path, Number.MAX_SAFE_INTEGER)?.toString('utf8');
+  }
+
+  readBytes(path: string, limit: number): Uint8Array | undefined {
+    const bytes = this.read(path, limit);
+    return bytes === undefined ? undefined : new Uint8Array(bytes);
+  }
+
+  readLink(path: string): string | undefined {
+    const outside = this.outside(path, false);
+    if (outside === undefined) return undefined;
+    return quietly(() => fs.readlinkSync(outside), 'read', path, 'EINVAL');
+  }
+
+  list(path: string): readonly string[] | undefined {
+    const outside = this.outside(path, true);
+    if (outside === undefined) return undefined;
+    return quietly(() => fs.readdirSync(outside).sort(), 'list', path);
+  }
+
+  stat(path: string): FileStatus | undefined {
+    const outside = this.outside(path, false);
+    if (outside === undefined) return undefined;
+    const status = quietly(() => fs.lstatSync(outside), 'stat', path);
+    return status && describe(status);
+  }
+
+  realPath(path: string): string | undefined {
+    if (!this.live) return this.links.follow(path);
+    return quietly(() => fs.realpathSync.native(path), 'read', path);
+  }
+
+  ask<Q extends Question>(question: Q): Answer<KernelAnswers[Q]> {
+    if (this.live) return askKernel(question, () => this.list('/sys/class/net') ?? []);
+    return recordedAnswer(this, question);
+  }
+
+  writeAttribute(path: string, value: string): void {
+    const outside = this.outside(path, true);
+    if (outside === undefined) throw new HostError('write', path, { code: 'ENOENT' });
+    try {
+      const fd = fs.openSync(outside, fs.constants.O_WRONLY);
+      try {
+        fs.writeSync(fd, value === '' ? '\n' : value);
+      } finally {
+        fs.closeSync(fd);
+      }
+    } catch (error) {
+      throw new HostError('write', path, error);
+    }
+  }
+
+  replaceFile(path: string, text: string, mode?: number): void {
+    let temporary: string | undefined;
+    try {
+      const folder = this.makeFolder(posix.dirname(path));
+      const target = posix.join(folder, posix.basename(path));
+      const old = fs.lstatSync(target, { throwIfNoEntry: false });
+      temporary = posix.join(folder, `.${posix.basename(path)}.${process.pid}.tmp`);
+      // One that a crash left; process numbers come again.
+      fs.rmSync(temporary, { force: true });
+      const fd = fs.openSync(temporary, 'wx', 0o600);
+      try {
+        fs.writeFileSync(fd, text);
+        if (old?.isFile()) fs.fchownSync(fd, old.uid, old.gid);
+        // After the owner, whose change takes set-id bits off; and not through open(2), where the umask counts.
+        fs.fchmodSync(fd, mode ?? (old?.isFile() ? old.mode & 0o7777 : 0o644));
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      fs.renameSync(temporary, target);
+      temporary = undefined;
+      syncFolder(folder);
+    } catch (error) {
+      if (temporary !== undefined) discard(temporary);
+      throw error instanceof HostError ? error : new HostError('write', path, error);
+    } finally {
+      this.links.forget();
+    }
+  }
+
+  remove(path: string): void {
+    const outside = this.outside(path, false);
+    if (outside === undefined) return;
+    try {
+      const status = fs.lstatSync(outside, { throwIfNoEntry: false });
+      if (status?.isDirectory()) fs.rmdirSync(outside);
+      else if (status !== undefined) fs.unlinkSync(outside);
+    } catch (error) {
+      throw new HostError('remove', path, error);
+    } finally {
+      this.links.forget();
+    }
+  }
+
+  async run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
+    const [file, ...args] = argv;
+    if (!this.live) {
+      throw new ToolError('HOST_NOT_LIVE', 'cannot start programs on a recorded host', { subject: file });
+    }
+    const { execa } = await import('execa');
+    let timedOut = false;
+    const child = execa(file, args, {
+      reject: false,
+      // A process group of its own: what it started holds its pipes open, and must end with it at the deadline.
+      detached: true,
+      stripFinalNewline: false,
+      ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    });
+    const timers = [
+      setTimeout(() => {
+        timedOut = true;
+        signalGroup(child.pid, 'SIGTERM');
+      }, options.timeout),
+      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), options.timeout + KILL_DELAY),
+    ];
+    const result = await child.finally(() => {
+      for (const timer of timers) clearTimeout(timer);
+    });
+    // No exit code and no signal: the program could not be started at all.
+    if (result.exitCode === undefined && result.signal === undefined) {
+      throw new ToolError('PROGRAM_NOT_STARTED', `cannot be started: ${errnoName(result)}`, {
+        subject: file,
+      });
+    }
+    return {
+      exitCode: result.exitCode,
+      stdout: result.stdout,
+      stderr: result.stderr,
+      timedOut,
+    };
+  }
+
+  /**
+   * Reads to the end or the limit. A short read(2) is the end of an attribute, which comes a page at a time; the
+   * tables in /proc and debugfs come in pieces of any length (fs/seq_file.c). An errno such as EAGAIN ends the read:
+   * some drivers would return it for ever.
+   */
+  private read(path: string, limit: number): Buffer | undefined {
+    // Opening a FIFO or a modem line must not wait for its other side.
+    let flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
+    let outside = path;
+    if (!this.live) {
+      const found = this.outside(path, false);
+      if (found === undefined) return undefined;
+      outside = found;
+      flags |= fs.constants.O_NOFOLLOW;
+    }
+    // ELOOP of O_NOFOLLOW is a link to follow below; of the running machine's own files it is an error.
+    const link = this.live ? undefined : 'ELOOP';
+    let fd: number | undefined = quietly(() => fs.openSync(outside, flags), 'read', path, link);
+    if (fd === undefined && !this.live) {
+      // The last part was a symbolic link, to be kept inside the root, or nothing at all.
+      const target = this.outside(path, true);
+      if (target === undefined || target === outside) return undefined;
+      fd = quietly(() => fs.openSync(target, flags), 'read', path);
+    }
+    if (fd === undefined) return undefined;
+    const attribute = path.startsWith('/sys/') && !SEQUENCES.test(path);
+    try {
+      let length = 0;
+      for (;;) {
+        const got = fs.readSync(fd, this.buffer, length, Math.min(this.buffer.length, limit) - length, null);
+        length += got;
+        if (length > READ_LIMIT) throw Object.assign(new Error('EFBIG'), { code: 'EFBIG' });
+        if (got === 0 || length === limit) break;
+        if (length === this.buffer.length) this.grow();
+        else if (attribute && got < PAGE) break;
+      }
+      return Buffer.from(this.buffer.subarray(0, length));
+    } catch (error) {
+      if (ABSENT.has(errnoName(error))) return undefined;
+      throw new HostError('read', path, error);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  private grow(): void {
+    const larger = Buffer.allocUnsafe(this.buffer.length * 4);
+    this.buffer.copy(larger);
+    this.buffer = larger;
+  }
+
+  /** The path to hand to the kernel, or undefined when a part of it is missing inside the root. */
+  private outside(path: string, followLast: boolean): string | undefined {
+    if (this.live) return path;
+    const inside = followLast ? this.links.follow(path) : this.links.beside(path);
+    return inside === undefined ? undefined : posix.join(this.root, inside);
+  }
+
+  /** The folder to hand to the kernel, made when it is missing. A link that leads nowhere is not followed. */
+  private makeFolder(path: string): string {
+    if (this.live) {
+      fs.mkdirSync(path, { recursive: true });
+      return path;
+    }
+    const found = this.outside(path, true);
+    if (found !== undefined) return found;
+    const folder = posix.join(this.makeFolder(posix.dirname(path)), posix.basename(path));
+    fs.mkdirSync(folder);
+    return folder;
+  }
+
+  private look(path: string): Found {
+    const outside = this.root + path;
+    const status = quietly(() => fs.lstatSync(outside), 'stat', path);
+    if (status === undefined) return undefined;
+    return status.isSymbolicLink() ? { link: fs.readlinkSync(outside) } : 'there';
+  }
+}
+
+/** Runs a call for which absence is an answer. Errors without stack: thousands of files may be missing. */
+function quietly<T>(
+  call: () => T,
+  operation: 'read' | 'list' | 'stat',
+  path: string,
+  alsoAbsent?: string,
+): T | undefined {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return call();
+  } catch (error) {
+    const errno = errnoName(error);
+    if (ABSENT.has(errno) || errno === alsoAbsent) return undefined;
+    throw new HostError(operation, path, error);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+function describe(status: fs.Stats): FileStatus {
+  const type = status.isFile()
+    ? 'file'
+    : status.isDirectory()
+      ? 'directory'
+      : status.isSymbolicLink()
+        ? 'link'
+        : status.isCharacterDevice()
+          ? 'character'
+          : status.isBlockDevice()
+            ? 'block'
+            : 'other';
+  return {
+    type,
+    mode: status.mode & 0o7777,
+    uid: status.uid,
+    gid: status.gid,
+    // dev_t as Node gives it on Linux: 12 bits of major above 8 of minor, the rest of minor higher still.
+    ...(type === 'character' || type === 'block'
+      ? {
+          device: {
+            major: (status.rdev >> 8) & 0xfff,
+            minor: (status.rdev & 0xff) | ((status.rdev >> 12) & 0xfff00),
+          },
+        }
+      : {}),
+  };
+}
+
+function signalGroup(leader: number | undefined, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, signal);
+  } catch {
+    // The last of them has just ended.
+  }
+}
+
+/** Removes a temporary file as far as that is possible; the error that led here is the one to tell. */
+function discard(path: string): void {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch {
+    // It stays behind, and the next attempt removes it.
+  }
+}
+
+function syncFolder(folder: string): void {
+  const fd = fs.openSync(folder, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
