@@ -1,0 +1,459 @@
+/**
+ * Every type that a probe fills. The schemas are read by `npm run schemas`, which publishes them as JSON Schema; all
+ * other code imports the types alone, so that zod is never loaded to probe a host. `at()` names the kernel path a fact is
+ * read from, with `*` for the parts that differ; the fact itself carries the exact path.
+ */
+import * as z from 'zod';
+
+const ABSENT = ['missing', 'denied', 'garbled', 'unsupported'] as const;
+
+/**
+ * Why there is no value. `missing`: the host has no such file or entry, which is often an answer in itself. `denied`:
+ * it is there and cannot be read. `garbled`: it was read and makes no sense. `unsupported`: the host cannot be asked.
+ */
+export type Absence = (typeof ABSENT)[number];
+
+export type Known<T> = { readonly value: T; readonly from: string; readonly absent?: undefined };
+export type Absent = {
+  readonly value?: undefined;
+  readonly absent: Absence;
+  readonly reason: string;
+  readonly from: string;
+};
+/** A typed observation that knows where it was read, or why it could not be. */
+export type Fact<T> = Known<T> | Absent;
+
+function at<S extends z.ZodType>(schema: S, path: string): z.ZodType<Fact<z.infer<S>>> {
+  const from = z.string().describe('where it was read, or would have been');
+  const known = z.strictObject({ value: schema, from });
+  const absent = z.strictObject({ absent: z.enum(ABSENT), reason: z.string(), from });
+  return z.union([known, absent]).describe(path) as unknown as z.ZodType<Fact<z.infer<S>>>;
+}
+
+/** As the kernel prints it: `0-3,8`; empty for no CPU. */
+const cpuList = z.string().regex(/^(\d+(-\d+)?(,\d+(-\d+)?)*)?$/);
+const count = z.int().min(0);
+const text = z.string();
+
+const kernel = z.strictObject({
+  release: at(text, '/proc/sys/kernel/osrelease'),
+  bootId: at(text, '/proc/sys/kernel/random/boot_id'),
+  distribution: at(z.strictObject({ id: text, version: text, name: text }), '/etc/os-release'),
+  commandLine: at(text, '/proc/cmdline'),
+  complaints: at(z.array(text), 'syslog(2): what the kernel said against its own command line'),
+  buildOptions: at(z.record(text, z.enum(['y', 'm', 'n'])), '/proc/config.gz or /boot/config-*'),
+  lockdown: at(z.enum(['none', 'integrity', 'confidentiality']), '/sys/kernel/security/lockdown'),
+  secureBoot: at(z.boolean(), '/sys/firmware/efi/efivars/SecureBoot-*'),
+  taint: at(count, '/proc/sys/kernel/tainted'),
+  modules: at(z.boolean(), '/proc/sys/kernel/modules_disabled: whether modules can still be loaded'),
+});
+
+const machine = z.strictObject({
+  vendor: at(text, '/sys/class/dmi/id/sys_vendor'),
+  product: at(text, '/sys/class/dmi/id/product_name'),
+  firmware: at(text, '/sys/class/dmi/id/bios_version'),
+  hypervisor: at(text, '/sys/hypervisor/type, /proc/cpuinfo flags, /sys/class/dmi/id'),
+  container: at(text, '/run/systemd/container, /.dockerenv'),
+  microcode: at(text, '/proc/cpuinfo'),
+  memoryDevices: at(
+    z.array(z.strictObject({ locator: text, bank: text, megabytes: count, speed: count })),
+    '/sys/firmware/dmi/tables/DMI, SMBIOS type 17',
+  ),
+});
+
+const bootLoader = z.strictObject({
+  kinds: at(
+    z.array(
+      z.strictObject({
+        kind: z.enum([
+          'grub-debian',
+          'grub-bls',
+          'rpm-ostree',
+          'bootc',
+          'systemd-boot',
+          'uki',
+          'raspberry-pi',
+        ]),
+        evidence: text.describe('the path that shows it'),
+      }),
+    ),
+    'the files each loader keeps',
+  ),
+  firmware: at(z.enum(['uefi', 'bios']), '/sys/firmware/efi'),
+});
+
+const core = z.strictObject({
+  cpus: cpuList.describe('the SMT siblings: topology/thread_siblings_list'),
+  package: z.int().nullable().describe('topology/physical_package_id'),
+  core: z.int().nullable().describe('topology/core_id'),
+  node: z.int().nullable().describe('/sys/devices/system/node/node*/cpulist'),
+  kind: z
+    .enum(['performance', 'efficient'])
+    .nullable()
+    .describe('/sys/devices/cpu_core, /sys/devices/cpu_atom'),
+});
+
+const cpu = z.strictObject({
+  vendor: at(text, '/proc/cpuinfo vendor_id'),
+  model: at(text, '/proc/cpuinfo model name'),
+  flags: at(z.array(text), '/proc/cpuinfo flags, those that matter here'),
+  possible: at(cpuList, '/sys/devices/system/cpu/possible'),
+  present: at(cpuList, '/sys/devices/system/cpu/present'),
+  online: at(cpuList, '/sys/devices/system/cpu/online'),
+  smt: at(z.strictObject({ active: z.boolean(), control: text }), '/sys/devices/system/cpu/smt'),
+  cores: at(z.array(core), '/sys/devices/system/cpu/cpu*/topology'),
+  l3: at(
+    z.array(z.strictObject({ cpus: cpuList, size: count.nullable().describe('bytes') })),
+    '/sys/devices/system/cpu/cpu*/cache/index*',
+  ),
+});
+
+const isolation = z.strictObject({
+  isolated: at(cpuList, '/sys/devices/system/cpu/isolated'),
+  nohzFull: at(cpuList, '/sys/devices/system/cpu/nohz_full'),
+  rcuNocbs: at(cpuList, 'syslog(2) "Offload RCU callbacks from CPUs"'),
+  cgroup: at(cpuList, '/sys/fs/cgroup/cpuset.cpus.isolated'),
+  requested: at(
+    z.strictObject({ isolcpus: cpuList, nohzFull: cpuList, rcuNocbs: cpuList, irqaffinity: cpuList }),
+    '/proc/cmdline',
+  ),
+  workqueues: at(cpuList, '/sys/devices/virtual/workqueue/cpumask'),
+  initAffinity: at(cpuList, '/proc/1/status Cpus_allowed_list'),
+});
+
+const numaNode = z.strictObject({
+  id: count,
+  cpus: cpuList,
+  memory: at(z.strictObject({ total: count, free: count }), '/sys/devices/system/node/node*/meminfo, bytes'),
+  distances: at(z.record(text, count), '/sys/devices/system/node/node*/distance, by node'),
+});
+
+const numa = z.strictObject({
+  nodes: at(z.array(numaNode), '/sys/devices/system/node'),
+  memory: at(z.strictObject({ total: count, available: count }), '/proc/meminfo, bytes'),
+});
+
+const hugepagePool = z.strictObject({
+  node: z.int().nullable().describe('null where the kernel has no NUMA and one pool serves all'),
+  size: count.describe('bytes'),
+  total: count.describe('nr_hugepages'),
+  free: count.describe('free_hugepages'),
+  surplus: count.describe('surplus_hugepages'),
+});
+
+const hugepages = z.strictObject({
+  pools: at(z.array(hugepagePool), '/sys/devices/system/node/node*/hugepages, /sys/kernel/mm/hugepages'),
+  defaultSize: at(count, '/proc/meminfo Hugepagesize, bytes'),
+  mounts: at(
+    z.array(
+      z.strictObject({ path: text, size: count.nullable().describe('pagesize= in bytes'), options: text }),
+    ),
+    '/proc/mounts',
+  ),
+  cgroupLimits: at(z.record(text, text), '/sys/fs/cgroup/<own>/hugetlb.*.max'),
+});
+
+const pciLink = z.strictObject({
+  speed: text.describe('current_link_speed'),
+  width: count.describe('current_link_width'),
+  maxSpeed: text.describe('max_link_speed'),
+  maxWidth: count.describe('max_link_width'),
+});
+
+const pciFunction = z.strictObject({
+  address: text.describe('domain:bus:device.function'),
+  class: text.describe('class, 0x020000 is Ethernet'),
+  vendor: text,
+  device: text,
+  subsystem: at(text, '/sys/bus/pci/devices/*/subsystem_vendor and subsystem_device'),
+  modalias: at(text, '/sys/bus/pci/devices/*/modalias'),
+  driver: at(text, '/sys/bus/pci/devices/*/driver'),
+  driverOverride: at(text, '/sys/bus/pci/devices/*/driver_override'),
+  node: at(count, '/sys/bus/pci/devices/*/numa_node'),
+  localCpus: at(cpuList, '/sys/bus/pci/devices/*/local_cpulist'),
+  iommuGroup: at(count, '/sys/bus/pci/devices/*/iommu_group'),
+  link: at(pciLink, '/sys/bus/pci/devices/*/current_link_speed …'),
+  maxPayload: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  maxReadRequest: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control'),
+  serial: at(text, '/sys/bus/pci/devices/*/config, Device Serial Number capability'),
+  powerState: at(text, '/sys/bus/pci/devices/*/power_state'),
+  errors: at(
+    z.strictObject({ correctable: count, nonfatal: count, fatal: count }),
+    '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot',
+  ),
+  sriov: at(
+    z.strictObject({ total: count, enabled: count, autoprobe: z.boolean().nullable() }),
+    '/sys/bus/pci/devices/*/sriov_totalvfs …',
+  ),
+  physicalFunction: at(text, '/sys/bus/pci/devices/*/physfn'),
+  virtualFunctions: z.array(text).describe('/sys/bus/pci/devices/*/virtfn*'),
+  upstream: z
+    .array(text)
+    .describe('the bridges above, from the root port down: the real path in /sys/devices'),
+  interfaces: z.array(text).describe('/sys/bus/pci/devices/*/net, also one level down for virtio'),
+  remembered: at(
+    z.strictObject({ driver: text, address: text, interface: text }),
+    '/var/lib/bypass-setup/nics.json: what it was before it left the kernel',
+  ),
+});
+
+const pci = z.strictObject({
+  networkFunctions: at(z.array(pciFunction), '/sys/bus/pci/devices, class 0x02'),
+});
+
+const networkInterface = z.strictObject({
+  name: text,
+  index: count.nullable().describe('ifindex'),
+  kind: text.nullable().describe('IFLA_INFO_KIND or DEVTYPE: bond, vlan, bridge, veth …; null for hardware'),
+  address: at(text, '/sys/class/net/*/address'),
+  permanentAddress: at(text, 'RTM_GETLINK IFLA_PERM_ADDRESS'),
+  pci: text.nullable().describe('/sys/class/net/*/device'),
+  driver: at(text, '/sys/class/net/*/device/driver'),
+  firmware: at(text, 'ETHTOOL_GDRVINFO fw_version'),
+  driverVersion: at(text, 'ETHTOOL_GDRVINFO version'),
+  state: at(text, '/sys/class/net/*/operstate'),
+  carrier: at(z.boolean(), '/sys/class/net/*/carrier'),
+  carrierDownCount: at(count, '/sys/class/net/*/carrier_down_count'),
+  mtu: at(count, '/sys/class/net/*/mtu'),
+  speed: at(count, '/sys/class/net/*/speed, Mbit/s'),
+  uppers: z.array(text).describe('/sys/class/net/*/upper_*'),
+  lowers: z.array(text).describe('/sys/class/net/*/lower_*, bonding/slaves, brif, or IFLA_LINK'),
+  master: text.nullable().describe('/sys/class/net/*/master'),
+  addresses: z.array(text).describe('RTM_GETADDR, with prefix length'),
+  queues: at(z.strictObject({ rx: count, tx: count }), '/sys/class/net/*/queues'),
+  rps: at(cpuList, '/sys/class/net/*/queues/rx-*/rps_cpus, all queues together'),
+  xps: at(cpuList, '/sys/class/net/*/queues/tx-*/xps_cpus, all queues together'),
+  deferHardIrqs: at(count, '/sys/class/net/*/napi_defer_hard_irqs'),
+  groFlushTimeout: at(count, '/sys/class/net/*/gro_flush_timeout, ns'),
+  xdpProgram: at(count, 'RTM_GETLINK IFLA_XDP_PROG_ID'),
+  ptpClock: at(text, '/sys/class/net/*/device/ptp/*'),
+});
+
+const route = z.strictObject({
+  family: z.enum(['inet', 'inet6']),
+  destination: text,
+  gateway: text.optional(),
+  interfaces: z.array(text),
+  table: count,
+  type: text,
+  priority: count.optional(),
+  source: text.optional(),
+});
+
+const rule = z.strictObject({
+  family: z.enum(['inet', 'inet6']),
+  priority: count,
+  table: count,
+  from: text.optional(),
+  to: text.optional(),
+  inputInterface: text.optional(),
+  outputInterface: text.optional(),
+  mark: count.optional(),
+});
+
+const neighbour = z.strictObject({
+  family: z.enum(['inet', 'inet6']),
+  address: text,
+  interface: text,
+  linkAddress: text.optional(),
+  state: text,
+});
+
+const carried = z.strictObject({
+  pci: text,
+  chain: z
+    .array(text)
+    .describe('from the interface of the function up to the one that is used: eth0, bond0, bond0.10'),
+  what: text.describe('`default route`, a route, an address'),
+});
+
+const network = z.strictObject({
+  interfaces: at(z.array(networkInterface), '/sys/class/net'),
+  carried: z
+    .array(carried)
+    .describe('what would be cut off with each PCI function; from interfaces and routes'),
+  routes: at(z.array(route), 'RTM_GETROUTE; else /proc/net/route and /proc/net/ipv6_route'),
+  rules: at(z.array(rule), 'RTM_GETRULE'),
+  neighbours: at(z.array(neighbour), 'RTM_GETNEIGH; else /proc/net/arp'),
+});
+
+const iommuMember = z.strictObject({
+  address: text,
+  class: text,
+  driver: text.nullable(),
+});
+
+const iommu = z.strictObject({
+  units: at(z.array(text), '/sys/class/iommu'),
+  groups: at(
+    z.array(
+      z.strictObject({
+        id: count,
+        type: at(text, '/sys/kernel/iommu_groups/*/type: identity, DMA, DMA-FQ, blocked'),
+        members: z.array(iommuMember),
+      }),
+    ),
+    '/sys/kernel/iommu_groups',
+  ),
+  interruptRemapping: at(z.boolean(), '/proc/interrupts: an IR- chip'),
+});
+
+const interrupts = z.strictObject({
+  defaultAffinity: at(cpuList, '/proc/irq/default_smp_affinity'),
+  lines: at(
+    z.array(
+      z.strictObject({
+        irq: count,
+        description: text.describe('chip, hardware number and action names: /proc/interrupts'),
+        affinity: at(cpuList, '/proc/irq/*/effective_affinity_list, else smp_affinity_list'),
+        cpus: cpuList.describe('the CPUs that have counted it since boot'),
+      }),
+    ),
+    '/proc/interrupts',
+  ),
+});
+
+const services = z.strictObject({
+  units: at(
+    z.array(
+      z.strictObject({
+        name: text,
+        running: z.boolean().nullable().describe('its cgroup holds a process; null where nothing tells'),
+        enabled: z.boolean().describe('a .wants link in /etc/systemd/system'),
+        installed: z.boolean(),
+        evidence: text,
+      }),
+    ),
+    '/sys/fs/cgroup/**/system.slice, /etc/systemd/system, /usr/lib/systemd/system',
+  ),
+  tunedProfile: at(text, '/etc/tuned/active_profile'),
+  irqbalanceBanned: at(text, '/etc/default/irqbalance or /etc/sysconfig/irqbalance'),
+});
+
+const power = z.strictObject({
+  policies: at(
+    z.array(
+      z.strictObject({
+        cpus: cpuList,
+        driver: text,
+        governor: text,
+        minimum: count.describe('kHz'),
+        maximum: count.describe('kHz'),
+        hardwareMaximum: count.describe('kHz, cpuinfo_max_freq'),
+        preference: text.nullable().describe('energy_performance_preference'),
+      }),
+    ),
+    '/sys/devices/system/cpu/cpufreq/policy*',
+  ),
+  idleDriver: at(text, '/sys/devices/system/cpu/cpuidle/current_driver'),
+  idleStates: at(
+    z.array(z.strictObject({ name: text, latency: count.describe('µs'), disabled: z.boolean() })),
+    '/sys/devices/system/cpu/cpu*/cpuidle/state*, of the first CPU that has them',
+  ),
+  turbo: at(z.boolean(), '/sys/devices/system/cpu/intel_pstate/no_turbo, cpufreq/boost'),
+  aspmPolicy: at(text, '/sys/module/pcie_aspm/parameters/policy'),
+});
+
+const tunables = z.strictObject({
+  transparentHugepage: at(text, '/sys/kernel/mm/transparent_hugepage/enabled'),
+  ksm: at(count, '/sys/kernel/mm/ksm/run'),
+  numaBalancing: at(count, '/proc/sys/kernel/numa_balancing'),
+  swappiness: at(count, '/proc/sys/vm/swappiness'),
+  statInterval: at(count, '/proc/sys/vm/stat_interval'),
+  watchdog: at(count, '/proc/sys/kernel/watchdog'),
+  nmiWatchdog: at(count, '/proc/sys/kernel/nmi_watchdog'),
+  softWatchdog: at(count, '/proc/sys/kernel/soft_watchdog'),
+  hungTaskTimeout: at(count, '/proc/sys/kernel/hung_task_timeout_secs'),
+  rtRuntime: at(z.int(), '/proc/sys/kernel/sched_rt_runtime_us'),
+  timerMigration: at(count, '/proc/sys/kernel/timer_migration'),
+  fairServer: at(z.record(text, count), '/sys/kernel/debug/sched/fair_server/cpu*/runtime, ns'),
+  machineCheckInterval: at(count, '/sys/devices/system/machinecheck/machinecheck0/check_interval'),
+  busyPoll: at(count, '/proc/sys/net/core/busy_poll'),
+  busyRead: at(count, '/proc/sys/net/core/busy_read'),
+  consoleLoglevel: at(count, '/proc/sys/kernel/printk, first field'),
+});
+
+const clock = z.strictObject({
+  source: at(text, '/sys/devices/system/clocksource/clocksource0/current_clocksource'),
+  available: at(z.array(text), '/sys/devices/system/clocksource/clocksource0/available_clocksource'),
+  ptp: at(z.array(z.strictObject({ device: text, name: text })), '/sys/class/ptp/*/clock_name'),
+});
+
+const limits = z.strictObject({
+  lockedMemory: at(z.union([count, z.literal('unlimited')]), '/proc/self/limits Max locked memory, bytes'),
+  dmaEntries: at(count, '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'),
+});
+
+const kernelModule = z.enum(['loaded', 'built in', 'available', 'absent']);
+
+const userspaceIo = z.strictObject({
+  modules: at(
+    z.record(text, kernelModule),
+    '/sys/module, /sys/bus/pci/drivers, /lib/modules/*/modules.builtin and modules.dep',
+  ),
+  vfioNodes: at(
+    z.array(z.strictObject({ path: text, uid: count, gid: count, mode: count })),
+    '/dev/vfio: the groups a driver holds open to user space',
+  ),
+  unsafeNoIommu: at(z.boolean(), '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
+  disableIdleD3: at(z.boolean(), '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+  holders: at(
+    z.array(z.strictObject({ pid: count, program: text, path: text })),
+    '/proc/*/fd: processes that hold a vfio group or a uio device',
+  ),
+});
+
+const stacks = z.strictObject({
+  dpdk: at(
+    z.strictObject({ version: text, drivers: text.nullable().describe('the folder EAL loads drivers from') }),
+    'librte_eal.so.* and libdpdk.pc in the library folders',
+  ),
+  onload: at(
+    z.strictObject({ driver: text.nullable(), library: text.nullable(), nodes: z.array(text) }),
+    '/proc/driver/onload/version, /sys/module/onload, libonload.so, /dev/onload*',
+  ),
+  sfc: at(
+    z.strictObject({ version: text.nullable() }),
+    '/sys/module/sfc; a version means it is not the in-tree one',
+  ),
+  mlx5: at(
+    z.strictObject({ rdma: z.array(text).describe('/sys/class/infiniband'), uverbs: z.array(text) }),
+    '/sys/module/mlx5_core, /sys/class/infiniband, /dev/infiniband',
+  ),
+});
+
+/** One property per probe; src/probes/index.ts lists them. */
+export const factsSchema = z.strictObject({
+  kernel,
+  machine,
+  bootLoader,
+  cpu,
+  isolation,
+  numa,
+  hugepages,
+  pci,
+  network,
+  iommu,
+  interrupts,
+  services,
+  power,
+  tunables,
+  clock,
+  limits,
+  userspaceIo,
+  stacks,
+});
+
+export type Facts = z.infer<typeof factsSchema>;
+export type ProbeName = keyof Facts;
+export type PciFunction = z.infer<typeof pciFunction>;
+export type NetworkInterface = z.infer<typeof networkInterface>;
+export type Carried = z.infer<typeof carried>;
+export type NetworkRoute = z.infer<typeof route>;
+export type CpuCore = z.infer<typeof core>;
+export type NumaNode = z.infer<typeof numaNode>;
+export type HugepagePool = z.infer<typeof hugepagePool>;
+export type IommuGroup = Known<
+  z.infer<typeof iommu>['groups'] extends Fact<infer T> ? T : never
+>['value'][number];

@@ -1,0 +1,68 @@
+import { parseColonLines } from '../formats/key-value.ts';
+import { parseSize } from '../formats/size.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, Facts, HugepagePool } from './facts.ts';
+import { absent, attribute, known, names, natural, numbered, textOrNothing, word } from './read.ts';
+
+const NODE = '/sys/devices/system/node';
+const GLOBAL = '/sys/kernel/mm/hugepages';
+
+type Mount = NonNullable<Facts['hugepages']['mounts']['value']>[number];
+
+export const hugepagesProbe = defineProbe('hugepages', (host) => ({
+  pools: pools(host),
+  defaultSize: attribute(host, '/proc/meminfo', (text) =>
+    parseSize(word(parseColonLines(text).get('Hugepagesize') ?? '')),
+  ),
+  mounts: attribute(host, '/proc/mounts', parseMounts),
+  cgroupLimits: cgroupLimits(host),
+}));
+
+function pools(host: ReadHost): Fact<HugepagePool[]> {
+  const perNode = numbered(names(host, NODE), 'node').flatMap((node) =>
+    poolsIn(host, `${NODE}/node${node}/hugepages`, node),
+  );
+  if (perNode.length > 0) return known(perNode, NODE);
+  const global = poolsIn(host, GLOBAL, null);
+  return global.length > 0 ? known(global, GLOBAL) : absent('missing', 'the kernel has no hugepages', GLOBAL);
+}
+
+function poolsIn(host: ReadHost, folder: string, node: number | null): HugepagePool[] {
+  return names(host, folder).flatMap((name) => {
+    const kilobytes = /^hugepages-(\d{1,9})kB$/.exec(name)?.[1];
+    const read = (file: string) => attribute(host, `${folder}/${name}/${file}`, natural).value;
+    const total = read('nr_hugepages');
+    const free = read('free_hugepages');
+    // A pool that cannot be read is no pool: free pages must never be assumed.
+    if (kilobytes === undefined || total === undefined || free === undefined) return [];
+    return [{ node, size: Number(kilobytes) * 1024, total, free, surplus: read('surplus_hugepages') ?? 0 }];
+  });
+}
+
+function parseMounts(text: string): Mount[] {
+  return text.split('\n').flatMap((line) => {
+    const [, path, type, options] = line.split(' ');
+    if (type !== 'hugetlbfs' || path === undefined || options === undefined) return [];
+    const size = /(?:^|,)pagesize=(\d+[KMG]?)/i.exec(options)?.[1];
+    // proc(5): blanks and backslashes are octal in /proc/mounts.
+    const plain = path.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+      String.fromCharCode(Number.parseInt(digits, 8)),
+    );
+    return [{ path: plain, size: size === undefined ? null : parseSize(size), options }];
+  });
+}
+
+/** Limits of the cgroup this process is in; a service's own cgroup may differ. */
+function cgroupLimits(host: ReadHost): Fact<Record<string, string>> {
+  const own = /^0::(\/.*)$/m.exec(textOrNothing(host, '/proc/self/cgroup') ?? '')?.[1];
+  if (own === undefined) return absent('missing', 'no cgroup v2', '/proc/self/cgroup');
+  const folder = `/sys/fs/cgroup${own === '/' ? '' : own}`;
+  const limits = names(host, folder).flatMap((name) => {
+    const size = /^hugetlb\.(\w+)\.max$/.exec(name)?.[1];
+    const value = size === undefined ? undefined : textOrNothing(host, `${folder}/${name}`);
+    return size === undefined || value === undefined ? [] : [[size, value] as const];
+  });
+  if (limits.length === 0) return absent('missing', 'the hugetlb controller sets no limit here', folder);
+  return known(Object.fromEntries(limits), folder);
+}

@@ -1,0 +1,66 @@
+import type { ReadHost } from '../host/host.ts';
+import { bootLoaderProbe } from './boot-loader.ts';
+import { clockProbe } from './clock.ts';
+import { cpuProbe } from './cpu.ts';
+import type { Facts, ProbeName } from './facts.ts';
+import { hugepagesProbe } from './hugepages.ts';
+import { interruptsProbe } from './interrupts.ts';
+import { iommuProbe } from './iommu.ts';
+import { isolationProbe } from './isolation.ts';
+import { kernelProbe } from './kernel.ts';
+import { limitsProbe } from './limits.ts';
+import { machineProbe } from './machine.ts';
+import { networkProbe } from './network.ts';
+import { numaProbe } from './numa.ts';
+import { pciProbe } from './pci.ts';
+import { powerProbe } from './power.ts';
+import { servicesProbe } from './services.ts';
+import { stacksProbe } from './stacks.ts';
+import { tunablesProbe } from './tunables.ts';
+import { userspaceIoProbe } from './userspace-io.ts';
+
+/** Every probe. A probe that is missing here is a type error: Facts names them all. */
+export const PROBES = [
+  kernelProbe,
+  machineProbe,
+  bootLoaderProbe,
+  cpuProbe,
+  isolationProbe,
+  numaProbe,
+  hugepagesProbe,
+  pciProbe,
+  networkProbe,
+  iommuProbe,
+  interruptsProbe,
+  servicesProbe,
+  powerProbe,
+  tunablesProbe,
+  clockProbe,
+  limitsProbe,
+  userspaceIoProbe,
+  stacksProbe,
+] as const;
+
+type Unlisted = Exclude<ProbeName, (typeof PROBES)[number]['name']>;
+const everyProbeIsListed: Unlisted extends never ? true : Unlisted = true;
+
+/** Milliseconds each probe took. */
+export type ProbeTimes = Readonly<Record<ProbeName, number>>;
+
+export interface Observation {
+  readonly facts: Facts;
+  readonly times: ProbeTimes;
+}
+
+/** Reads the whole host. `now` gives milliseconds. */
+export function observe(host: ReadHost, now: () => number): Observation {
+  const facts: Record<string, unknown> = {};
+  const times: Record<string, number> = {};
+  for (const probe of PROBES) {
+    const start = now();
+    facts[probe.name] = probe.read(host);
+    times[probe.name] = Math.round((now() - start) * 1000) / 1000;
+  }
+  void everyProbeIsListed;
+  return { facts: facts as Facts, times: times as ProbeTimes };
+}

@@ -1,0 +1,28 @@
+import { formatCpuList } from '../formats/cpu-list.ts';
+import { parseCpuMask } from '../formats/cpu-mask.ts';
+import { parseInterrupts } from '../formats/interrupts.ts';
+import { defineProbe } from './define.ts';
+import type { Facts } from './facts.ts';
+import { attribute, cpuListText, firstKnown, word } from './read.ts';
+
+const IRQ = '/proc/irq';
+
+export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrupts'] => ({
+  defaultAffinity: attribute(host, `${IRQ}/default_smp_affinity`, (text) =>
+    formatCpuList(parseCpuMask(text)),
+  ),
+  lines: attribute(host, '/proc/interrupts', (text) => {
+    const table = parseInterrupts(word(text));
+    return table.rows
+      .filter((row) => /^\d{1,9}$/.test(row.name))
+      .map((row) => ({
+        irq: Number(row.name),
+        description: row.description,
+        // Older kernels have no effective list; what was asked for is then the best that is known.
+        affinity: firstKnown(attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, cpuListText), () =>
+          attribute(host, `${IRQ}/${row.name}/smp_affinity_list`, cpuListText),
+        ),
+        cpus: cpuListText(table.cpus.filter((_, column) => (row.counts[column] ?? 0) > 0).join()),
+      }));
+  }),
+}));

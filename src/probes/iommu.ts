@@ -1,0 +1,47 @@
+import { parseInterrupts } from '../formats/interrupts.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, Facts, IommuGroup } from './facts.ts';
+import { absent, attribute, known, linkName, names, numbered, textOrNothing, word } from './read.ts';
+
+const UNITS = '/sys/class/iommu';
+const GROUPS = '/sys/kernel/iommu_groups';
+const DEVICES = '/sys/bus/pci/devices';
+
+export const iommuProbe = defineProbe('iommu', (host): Facts['iommu'] => {
+  const units = names(host, UNITS);
+  return {
+    units: units.length > 0 ? known([...units], UNITS) : absent('missing', 'no IOMMU is in use', UNITS),
+    groups: groups(host),
+    interruptRemapping: interruptRemapping(host),
+  };
+});
+
+function groups(host: ReadHost): Fact<IommuGroup[]> {
+  const ids = numbered(names(host, GROUPS), '');
+  if (ids.length === 0) return absent('missing', 'no IOMMU groups', GROUPS);
+  return known(
+    ids.map((id) => ({
+      id,
+      type: attribute(host, `${GROUPS}/${id}/type`, word),
+      members: names(host, `${GROUPS}/${id}/devices`).map((address) => ({
+        address,
+        class: textOrNothing(host, `${DEVICES}/${address}/class`) ?? 'unknown',
+        // By way of the group, whose members on ARM are also platform devices.
+        driver: linkName(host, `${GROUPS}/${id}/devices/${address}/driver`) ?? null,
+      })),
+    })),
+    GROUPS,
+  );
+}
+
+/**
+ * Remapped interrupts have chips named IR-PCI-MSI, IR-IO-APIC (drivers/iommu/{intel,amd}). On ARM the interrupt
+ * translation service of a GICv3 tells devices apart by itself (drivers/irqchip/irq-gic-v3-its*.c): ITS-PCI-MSI.
+ */
+function interruptRemapping(host: ReadHost): Fact<boolean> {
+  return attribute(host, '/proc/interrupts', (text) => {
+    const lines = parseInterrupts(word(text)).rows.filter((row) => /^\d+$/.test(row.name));
+    return lines.some((row) => /^(?:\S+-)?(?:IR|ITS)-/.test(row.description));
+  });
+}

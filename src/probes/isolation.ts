@@ -1,0 +1,65 @@
+import { formatCpuList, parseCpuList } from '../formats/cpu-list.ts';
+import { parseCpuMask } from '../formats/cpu-mask.ts';
+import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
+import { parseColonLines } from '../formats/key-value.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, Facts } from './facts.ts';
+import { absent, attribute, cpuListText, guarded, known, word } from './read.ts';
+
+const CPU = '/sys/devices/system/cpu';
+
+export const isolationProbe = defineProbe('isolation', (host) => {
+  const possible = attribute(host, `${CPU}/possible`, parseCpuList).value ?? [];
+  const requested = attribute(host, '/proc/cmdline', (text) => requestedLists(text, possible.at(-1)));
+  return {
+    isolated: attribute(host, `${CPU}/isolated`, cpuListText),
+    nohzFull: attribute(host, `${CPU}/nohz_full`, cpuListText),
+    rcuNocbs: rcuNocbs(host),
+    cgroup: attribute(host, '/sys/fs/cgroup/cpuset.cpus.isolated', cpuListText),
+    requested,
+    workqueues: attribute(host, '/sys/devices/virtual/workqueue/cpumask', (text) =>
+      formatCpuList(parseCpuMask(text)),
+    ),
+    initAffinity: attribute(host, '/proc/1/status', (text) =>
+      cpuListText(word(parseColonLines(text).get('Cpus_allowed_list') ?? '')),
+    ),
+  };
+});
+
+function requestedLists(
+  text: string,
+  last: number | undefined,
+): NonNullable<Facts['isolation']['requested']['value']> {
+  const line = parseCommandLine(text);
+  const cpus = (value: string | undefined) => cpuListText(spelledOut(withoutFlags(value ?? ''), last));
+  // Of a repeated parameter the first counts where a second list is refused (kernel/sched/isolation.c,
+  // housekeeping_setup), and the last where it overwrites (kernel/rcu/tree_nocb.h, kernel/irq/irqdesc.c).
+  return {
+    isolcpus: cpus(valuesOf(line, 'isolcpus')[0]),
+    nohzFull: cpus(valuesOf(line, 'nohz_full')[0]),
+    rcuNocbs: cpus(valuesOf(line, 'rcu_nocbs').at(-1)),
+    irqaffinity: cpus(valuesOf(line, 'irqaffinity').at(-1)),
+  };
+}
+
+/** Since 5.13 `N` stands for the last CPU and `all` for every one (lib/bitmap-str.c, bitmap_parselist). */
+function spelledOut(list: string, last: number | undefined): string {
+  return last === undefined ? list : list.replace(/\ball\b/gi, `0-${last}`).replace(/\bN\b/g, `${last}`);
+}
+
+/** isolcpus=[flag-list,]cpu-list; the flags are words: nohz, domain, managed_irq. */
+function withoutFlags(value: string): string {
+  return value.replace(/^(?:[a-z_]+,)*/, '');
+}
+
+/** The kernel gives no read-back but a line at boot (kernel/rcu/tree_nocb.h, rcu_init_nohz). */
+function rcuNocbs(host: ReadHost): Fact<string> {
+  const from = 'syslog(2)';
+  const log = host.ask('kernelLog');
+  if ('unanswered' in log) return absent('unsupported', log.unanswered, from);
+  const match = /Offload RCU callbacks from CPUs: (?:([\d,-]*)|\(none\))\./.exec(log.answer);
+  if (match !== null) return guarded(from, () => known(cpuListText(match[1] ?? ''), from));
+  if (/Linux version |Command line: /.test(log.answer)) return known('', from);
+  return absent('missing', 'the ring buffer no longer holds the start of this boot', from);
+}

@@ -1,0 +1,149 @@
+import { gunzipSync } from 'node:zlib';
+import { FormatError } from '../formats/format-error.ts';
+import { parseAssignments, selectedWord } from '../formats/key-value.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact } from './facts.ts';
+import { absent, attribute, flag, guarded, known, names, natural, textOrNothing, word } from './read.ts';
+
+/** What decides whether isolation, binding and hugepages can work at all (peers of this list: DPDK linux_gsg). */
+const BUILD_OPTIONS = [
+  'NO_HZ_FULL',
+  'RCU_NOCB_CPU',
+  'CPU_ISOLATION',
+  'CPUSETS',
+  'VFIO',
+  'VFIO_PCI',
+  'VFIO_IOMMU_TYPE1',
+  'VFIO_NOIOMMU',
+  'UIO_PCI_GENERIC',
+  'HUGETLBFS',
+  'INTEL_IOMMU',
+  'AMD_IOMMU',
+  'IRQ_REMAP',
+  'PCI_IOV',
+  'XDP_SOCKETS',
+  'NET_RX_BUSY_POLL',
+  'OSNOISE_TRACER',
+  'PREEMPT_RT',
+  'NUMA',
+];
+
+/** kernel/params.c, kernel/sched/isolation.c, kernel/time/tick-sched.c, kernel/rcu/tree_nocb.h. */
+const COMPLAINTS = [
+  /Unknown kernel command line parameters .*/,
+  /Housekeeping: .*/,
+  /isolcpus: Error.*/,
+  /isolcpus: (?:Invalid|Skipped unknown) flag.*/,
+  /Malformed early option.*/,
+  /NO_HZ: .*(?:WARNING|Can't|disabled).*/i,
+  /rcu_nocbs= bad CPU range.*/,
+  /kernel parameter 'rcu_nocbs='.* contains nonexistent CPUs.*/,
+  /HugeTLB: (?:unsupported|Invalid|allocating|hugepages).*/,
+  /DMAR: .*(?:not supported|disabled|Failed).*/i,
+  /Marking TSC unstable.*/,
+];
+
+export const kernelProbe = defineProbe('kernel', (host) => {
+  const release = attribute(host, '/proc/sys/kernel/osrelease', word);
+  return {
+    release,
+    bootId: attribute(host, '/proc/sys/kernel/random/boot_id', word),
+    distribution: distribution(host),
+    commandLine: attribute(host, '/proc/cmdline', (text) => text),
+    complaints: complaints(host),
+    buildOptions: buildOptions(host, release.value),
+    lockdown: lockdown(host),
+    secureBoot: secureBoot(host),
+    taint: attribute(host, '/proc/sys/kernel/tainted', natural),
+    modules: attribute(host, '/proc/sys/kernel/modules_disabled', (text) => !flag(text)),
+  };
+});
+
+function distribution(host: ReadHost): Fact<{ id: string; version: string; name: string }> {
+  // os-release(5): /etc first, it is usually a link to the other.
+  const path =
+    textOrNothing(host, '/etc/os-release') === undefined ? '/usr/lib/os-release' : '/etc/os-release';
+  return attribute(host, path, (text) => {
+    const values = parseAssignments(text);
+    return {
+      id: values.get('ID') ?? 'linux',
+      version: values.get('VERSION_ID') ?? '',
+      name: values.get('PRETTY_NAME') ?? values.get('NAME') ?? 'Linux',
+    };
+  });
+}
+
+function complaints(host: ReadHost): Fact<string[]> {
+  const from = 'syslog(2)';
+  const log = host.ask('kernelLog');
+  if ('unanswered' in log) return absent('unsupported', log.unanswered, from);
+  // The boot's first lines are needed; a buffer that has wrapped has lost them.
+  if (!/Linux version |Command line: /.test(log.answer)) {
+    return absent(
+      'missing',
+      'the ring buffer no longer holds the start of this boot (journalctl -k -b has it)',
+      from,
+    );
+  }
+  const found = log.answer.split('\n').flatMap((line) => {
+    const hit = COMPLAINTS.map((pattern) => pattern.exec(line)?.[0]).find((match) => match !== undefined);
+    return hit === undefined ? [] : [hit.trim()];
+  });
+  return known([...new Set(found)], from);
+}
+
+function buildOptions(host: ReadHost, release: string | undefined): Fact<Record<string, 'y' | 'm' | 'n'>> {
+  // Debian and others, then Fedora and image-based hosts, whose /boot holds none.
+  const files = release === undefined ? [] : [`/boot/config-${release}`, `/lib/modules/${release}/config`];
+  for (const path of files) {
+    const plain = textOrNothing(host, path);
+    if (plain) return guarded(path, () => known(chosenOptions(plain), path));
+  }
+  const packed = '/proc/config.gz';
+  return guarded(packed, () => {
+    const bytes = host.readBytes(packed, 1 << 20);
+    if (bytes === undefined || bytes.length === 0)
+      return absent('missing', ['neither this file', ...files].join(' nor '), packed);
+    return known(chosenOptions(unpack(bytes)), packed);
+  });
+}
+
+function chosenOptions(config: string): Record<string, 'y' | 'm' | 'n'> {
+  const set = new Map([...config.matchAll(/^CONFIG_(\w+)=([ym])$/gm)].map((m) => [m[1], m[2] as 'y' | 'm']));
+  // Every kernel has many; without one, an option that is not named would pass for one that is not set.
+  if (set.size === 0) throw new FormatError('kernel configuration', config, 'it sets no option');
+  return Object.fromEntries(BUILD_OPTIONS.map((name) => [name, set.get(name) ?? 'n']));
+}
+
+function unpack(bytes: Uint8Array): string {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: 16 << 20 }).toString('utf8');
+  } catch (error) {
+    throw new FormatError('gzip file', '', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function lockdown(host: ReadHost): Fact<'none' | 'integrity' | 'confidentiality'> {
+  return attribute(host, '/sys/kernel/security/lockdown', (text) => {
+    const mode = selectedWord(text);
+    if (mode === 'none' || mode === 'integrity' || mode === 'confidentiality') return mode;
+    throw new FormatError('lockdown mode', text, 'no known mode is marked');
+  });
+}
+
+function secureBoot(host: ReadHost): Fact<boolean> {
+  const folder = '/sys/firmware/efi/efivars';
+  // EFI_GLOBAL_VARIABLE; the first four bytes are the variable's attributes (Documentation/filesystems/efivarfs.rst).
+  const path = `${folder}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
+  return guarded(path, () => {
+    const bytes = host.readBytes(path, 8);
+    if (bytes?.length === 5) return known(bytes[4] === 1, path);
+    if (bytes !== undefined) return absent('garbled', `${bytes.length} bytes where five are expected`, path);
+    const why =
+      names(host, '/sys/firmware/efi').length === 0
+        ? 'not started by UEFI'
+        : 'the firmware has no such variable';
+    return absent('missing', why, path);
+  });
+}

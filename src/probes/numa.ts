@@ -1,0 +1,62 @@
+import { formatCpuList } from '../formats/cpu-list.ts';
+import { FormatError } from '../formats/format-error.ts';
+import { parseColonLines } from '../formats/key-value.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, NumaNode } from './facts.ts';
+import { absent, attribute, cpuListText, known, names, natural, numbered } from './read.ts';
+
+const NODE = '/sys/devices/system/node';
+
+export const numaProbe = defineProbe('numa', (host) => {
+  const ids = numbered(names(host, NODE), 'node');
+  return {
+    nodes:
+      ids.length > 0
+        ? known(
+            ids.map((id) => readNode(host, id, ids)),
+            NODE,
+          )
+        : absent('missing', 'the kernel describes no NUMA node', NODE),
+    memory: attribute(host, '/proc/meminfo', (text) => {
+      const info = parseColonLines(text);
+      return {
+        total: kilobytes(info.get('MemTotal')),
+        // Before 3.14 there is no estimate; free memory is the careful one.
+        available: kilobytes(info.get('MemAvailable') ?? info.get('MemFree')),
+      };
+    }),
+  };
+});
+
+function readNode(host: ReadHost, id: number, ids: readonly number[]): NumaNode {
+  const folder = `${NODE}/node${id}`;
+  const cpus = attribute(host, `${folder}/cpulist`, cpuListText);
+  return {
+    id,
+    cpus: cpus.value ?? formatCpuList(numbered(names(host, folder), 'cpu')),
+    memory: attribute(host, `${folder}/meminfo`, (text) => {
+      // "Node 0 MemTotal:   32768 kB"
+      const info = parseColonLines(text.replace(/^Node \d+ /gm, ''));
+      return { total: kilobytes(info.get('MemTotal')), free: kilobytes(info.get('MemFree')) };
+    }),
+    distances: distances(host, folder, ids),
+  };
+}
+
+/** One number per online node, in ascending order of the nodes that exist. */
+function distances(host: ReadHost, folder: string, ids: readonly number[]): Fact<Record<string, number>> {
+  return attribute(host, `${folder}/distance`, (text) => {
+    const numbers = text.split(/\s+/).map(natural);
+    if (numbers.length !== ids.length) {
+      throw new FormatError('distance row', text, `${ids.length} nodes, ${numbers.length} numbers`);
+    }
+    return Object.fromEntries(ids.map((id, index) => [id, numbers[index] ?? 0]));
+  });
+}
+
+function kilobytes(text: string | undefined): number {
+  const match = /^(\d{1,12}) kB$/.exec(text ?? '');
+  if (match === null) throw new FormatError('memory size', text ?? '', 'expected a number of kB');
+  return Number(match[1]) * 1024;
+}

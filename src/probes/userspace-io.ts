@@ -1,0 +1,100 @@
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, Facts } from './facts.ts';
+import { absent, attribute, exists, flag, guarded, known, names, textOrNothing } from './read.ts';
+
+type State = NonNullable<Facts['userspaceIo']['modules']['value']>[string];
+type Node = NonNullable<Facts['userspaceIo']['vfioNodes']['value']>[number];
+type Holder = NonNullable<Facts['userspaceIo']['holders']['value']>[number];
+
+/** Module names, and the PCI driver each registers, which shows it even when it is built in without parameters. */
+const MODULES: readonly (readonly [string, string | undefined])[] = [
+  ['vfio', undefined],
+  ['vfio_pci', 'vfio-pci'],
+  ['vfio_iommu_type1', undefined],
+  ['uio', undefined],
+  ['uio_pci_generic', 'uio_pci_generic'],
+  ['igb_uio', 'igb_uio'],
+];
+
+export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
+  const nodes = vfioNodes(host);
+  return {
+    modules: modules(host),
+    vfioNodes: nodes,
+    unsafeNoIommu: attribute(host, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', flag),
+    disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
+    holders: holders(host, nodes),
+  };
+});
+
+function modules(host: ReadHost): Fact<Record<string, State>> {
+  const release = textOrNothing(host, '/proc/sys/kernel/osrelease');
+  const folder = `/lib/modules/${release}`;
+  let builtin: string | undefined;
+  let available: string | undefined;
+  const state = ([name, driver]: readonly [string, string | undefined]): State => {
+    // Only a module that can be unloaded has initstate (kernel/module/sysfs.c).
+    if (exists(host, `/sys/module/${name}/initstate`)) return 'loaded';
+    if (exists(host, `/sys/module/${name}`)) return 'built in';
+    if (driver !== undefined && exists(host, `/sys/bus/pci/drivers/${driver}`)) return 'built in';
+    const file = new RegExp(`/${name.replaceAll('_', '[-_]')}\\.ko`);
+    builtin ??= textOrNothing(host, `${folder}/modules.builtin`) ?? '';
+    if (file.test(builtin)) return 'built in';
+    available ??= textOrNothing(host, `${folder}/modules.dep`) ?? '';
+    return file.test(available) ? 'available' : 'absent';
+  };
+  return known(Object.fromEntries(MODULES.map((module) => [module[0], state(module)])), '/sys/module');
+}
+
+function vfioNodes(host: ReadHost): Fact<Node[]> {
+  const folder = '/dev/vfio';
+  return guarded(folder, () => {
+    const found = host.list(folder);
+    if (found === undefined) return absent('missing', 'vfio is not loaded', folder);
+    return known(
+      // `vfio` is the container all groups share; `devices` holds the newer per-device nodes.
+      found
+        .filter((name) => /^(noiommu-)?\d+$/.test(name))
+        .flatMap((name) => {
+          const status = host.stat(`${folder}/${name}`);
+          if (status === undefined) return [];
+          return [{ path: `${folder}/${name}`, uid: status.uid, gid: status.gid, mode: status.mode }];
+        }),
+      folder,
+    );
+  });
+}
+
+/** Looked for only where there is something to hold: the walk over all processes costs milliseconds. */
+function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
+  const from = '/proc/*/fd';
+  const uio = names(host, '/sys/class/uio');
+  if ((nodes.value ?? []).length === 0 && uio.length === 0) return known([], from);
+  let denied = 0;
+  const found: Holder[] = [];
+  for (const pid of names(host, '/proc').filter((name) => /^\d{1,9}$/.test(name))) {
+    const fds = guarded(from, () => known(host.list(`/proc/${pid}/fd`) ?? [], from));
+    if (fds.absent !== undefined) {
+      denied++;
+      continue;
+    }
+    for (const fd of fds.value) {
+      const path = linkOf(host, `/proc/${pid}/fd/${fd}`);
+      if (path === undefined || !/^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+)$/.test(path))
+        continue;
+      found.push({ pid: Number(pid), program: textOrNothing(host, `/proc/${pid}/comm`) ?? 'unknown', path });
+    }
+  }
+  if (found.length === 0 && denied > 0)
+    return absent('denied', `${denied} processes hide their files: needs root`, from);
+  return known(found, from);
+}
+
+function linkOf(host: ReadHost, path: string): string | undefined {
+  try {
+    return host.readLink(path);
+  } catch {
+    return undefined;
+  }
+}
