@@ -1,0 +1,27 @@
+import type { Fact, PciFunction } from '../probes/facts.ts';
+import type { Evidence } from '../report/report.ts';
+
+/** What was read, or why there is nothing, beside what would have passed. */
+export function evidence<T>(
+  fact: Fact<T>,
+  expected?: string,
+  print: (value: T) => string = String,
+): Evidence {
+  const value = fact.absent === undefined ? print(fact.value) : `(${fact.absent}: ${fact.reason})`;
+  return {
+    path: fact.from,
+    value: value === '' ? '(empty)' : value,
+    ...(expected === undefined ? {} : { expected }),
+  };
+}
+
+/** Drivers that hand a PCI function to user space. */
+const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
+
+/**
+ * The functions that leave the kernel, which is what tells a data NIC from a control NIC on a host without a profile.
+ * Virtual and physical functions alike.
+ */
+export function userspaceNics(functions: Fact<PciFunction[]>): PciFunction[] {
+  return (functions.value ?? []).filter((nic) => USERSPACE_DRIVERS.includes(nic.driver.value ?? ''));
+}

@@ -1,0 +1,32 @@
+import type { Facts } from '../probes/facts.ts';
+import type { Finding, Verdict } from '../report/report.ts';
+import { clocksourceCheck } from './clocksource.ts';
+import type { Check } from './define.ts';
+import { governorCheck } from './governor.ts';
+import { hugepagesCheck } from './hugepages.ts';
+import { interruptsCheck } from './interrupts.ts';
+import { iommuCheck } from './iommu.ts';
+import { isolationCheck } from './isolation.ts';
+import { nicDriverCheck } from './nic-driver.ts';
+
+/** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
+export const CHECKS: readonly Check[] = [
+  iommuCheck,
+  nicDriverCheck,
+  hugepagesCheck,
+  isolationCheck,
+  interruptsCheck,
+  governorCheck,
+  clocksourceCheck,
+];
+
+export function judge(facts: Facts): Finding[] {
+  return CHECKS.flatMap((check) => check.judge(facts));
+}
+
+/** Never greener than the evidence: one failure is "not-ready", one unknown is "cannot-know", and no pass is neither. */
+export function verdictOf(findings: readonly Finding[]): Verdict {
+  if (findings.some((finding) => finding.result === 'fail')) return 'not-ready';
+  if (findings.some((finding) => finding.result === 'unknown')) return 'cannot-know';
+  return findings.some((finding) => finding.result === 'pass') ? 'ready' : 'cannot-know';
+}

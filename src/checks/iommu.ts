@@ -1,0 +1,66 @@
+import { defineCheck } from './define.ts';
+import { evidence } from './evidence.ts';
+
+const WHY =
+  'without an IOMMU vfio-pci cannot bind, and a NIC driven from user space can write to any memory of the host';
+
+export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machine }) => {
+  const { units, groups, interruptRemapping } = iommu;
+  if (userspaceIo.unsafeNoIommu.value === true) {
+    return [
+      {
+        subject: 'host',
+        result: 'warn',
+        sentence: 'vfio runs in its unsafe no-IOMMU mode',
+        evidence: [evidence(userspaceIo.unsafeNoIommu, 'N'), evidence(units, 'at least one unit')],
+        remedy:
+          'turn the IOMMU on and clear enable_unsafe_noiommu_mode; the kernel is tainted until the next boot',
+      },
+    ];
+  }
+  if (units.absent === 'missing' || groups.absent === 'missing') {
+    const virtual = machine.hypervisor.value !== undefined;
+    return [
+      {
+        subject: 'host',
+        result: 'fail',
+        sentence: 'the IOMMU is off',
+        evidence: [evidence(units, 'at least one unit', list), evidence(groups, 'at least one group', count)],
+        remedy: virtual
+          ? 'give this virtual machine a virtual IOMMU (libvirt <iommu model="intel"/>), then boot with iommu=pt'
+          : 'turn on VT-d or AMD-Vi in the firmware, then boot with iommu=pt (Intel: also intel_iommu=on)',
+      },
+    ];
+  }
+  if (units.absent !== undefined || groups.absent !== undefined) {
+    return [
+      {
+        subject: 'host',
+        result: 'unknown',
+        sentence: 'whether the IOMMU is on cannot be read',
+        evidence: [evidence(units), evidence(groups)],
+        remedy: 'run as root',
+      },
+    ];
+  }
+  const sentence = `the IOMMU is on: ${units.value.join(', ')}, ${groups.value.length} groups`;
+  const seen = [evidence(units, undefined, list), evidence(interruptRemapping, 'true')];
+  if (interruptRemapping.value === false) {
+    return [
+      {
+        subject: 'host',
+        result: 'warn',
+        sentence: `${sentence}; interrupts are not remapped`,
+        evidence: seen,
+        remedy:
+          'turn on interrupt remapping (x2APIC) in the firmware and drop intremap=off from the boot line',
+      },
+    ];
+  }
+  return [
+    { subject: 'host', result: interruptRemapping.absent ? 'unknown' : 'pass', sentence, evidence: seen },
+  ];
+});
+
+const list = (names: readonly string[]) => names.join(', ');
+const count = (all: readonly unknown[]) => `${all.length}`;

@@ -1,0 +1,54 @@
+import { styleText } from 'node:util';
+
+/** How to write for the stream at hand. */
+export interface Style {
+  readonly color: boolean;
+  /** Columns; 80 where the stream does not say. */
+  readonly width: number;
+}
+
+type Paint = 'green' | 'yellow' | 'red' | 'cyan' | 'dim' | 'bold';
+
+export function paint(style: Style, format: Paint | readonly Paint[], text: string): string {
+  return style.color ? styleText(format as Paint[], text) : text;
+}
+
+/** Text from the host must not move the cursor or colour the terminal. */
+export function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+}
+
+/** Breaks at blanks so that no line is longer than `width`; `indent` goes before each further line and is not counted. */
+export function wrap(text: string, width: number, indent = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join(`\n${indent}`);
+}
+
+/** `1 core`, `2 cores`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Columns as wide as their widest cell, two blanks apart, cut at the width. The last column takes what is left. */
+export function table(rows: readonly (readonly string[])[], style: Style, indent = ''): string[] {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) =>
+    Math.max(...rows.map((row) => (row[i] ?? '').length)),
+  );
+  return rows.map((row) => {
+    const line = row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ');
+    return cut(indent + line, style.width).trimEnd();
+  });
+}
+
+export function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}
