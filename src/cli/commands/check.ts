@@ -1,0 +1,52 @@
+import { judge, verdictOf } from '../../checks/index.ts';
+import { EXIT, ToolError } from '../../host/errors.ts';
+import { openReadHost } from '../../host/node-host.ts';
+import { observe } from '../../probes/index.ts';
+import { renderCheck } from '../../report/check-text.ts';
+import type { CheckReport } from '../../report/report.ts';
+import type { CommandRunner, Context } from '../context.ts';
+import { VERSION } from '../version.ts';
+
+export const runCheck: CommandRunner = async (context) => {
+  const { values, out, style, now } = context;
+  const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
+  const seconds = values.measure === undefined ? undefined : await measuringTime(values);
+  if (values.report !== undefined) (await import('../output.ts')).checkWritable(values.report);
+  const { facts, times } = observe(openReadHost(heading.root), () => performance.now());
+  const findings = judge(facts);
+  const report: CheckReport = {
+    schema: 'bypass-setup/check@1',
+    ...heading,
+    verdict: verdictOf(findings),
+    findings,
+  };
+  if (seconds !== undefined) {
+    const { result, finding } = await (await import('../measure.ts')).measure(seconds, context);
+    findings.push(finding);
+    report.verdict = verdictOf(findings);
+    if (result !== undefined) report.validation = result;
+  }
+  if (values.json === undefined) out(renderCheck(report, style, values.verbose !== undefined));
+  else out(`${JSON.stringify(report, null, 2)}\n`);
+  if (values.report !== undefined) {
+    const { writeFullReport } = await import('../full-report.ts');
+    await writeFullReport(
+      values.report,
+      { schema: 'bypass-setup/probe@1', ...heading, facts, times },
+      report,
+    );
+    if (values.json === undefined) out(`Full report: ${values.report}\n`);
+  }
+  return report.verdict === 'ready' ? EXIT.ok : EXIT.differs;
+};
+
+async function measuringTime({ measure, root }: Context['values']): Promise<number> {
+  if (root !== undefined && root !== '/') {
+    throw new ToolError('USAGE', 'cannot be measured: it is not the running machine', {
+      subject: `--root ${root}`,
+      exitCode: EXIT.usage,
+      hint: 'leave out --measure or --root',
+    });
+  }
+  return (await import('../arguments.ts')).seconds('--measure', measure ?? '');
+}

@@ -1,0 +1,20 @@
+import type { ExitCode } from '../host/errors.ts';
+import type { Style } from '../report/terminal.ts';
+import type { Invocation } from './options.ts';
+
+/** All that a command may use of the process around it. */
+export interface Context {
+  readonly values: Invocation['values'];
+  /** The result, and nothing else. */
+  readonly out: (text: string) => void;
+  /** Progress and diagnostics. */
+  readonly err: (text: string) => void;
+  readonly style: Style;
+  /** Whether stderr is a terminal, so that a line may be drawn again and again. */
+  readonly live: boolean;
+  readonly now: () => Date;
+  /** Aborted by Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export type CommandRunner = (context: Context) => ExitCode | Promise<ExitCode>;

@@ -1,0 +1,67 @@
+import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
+import type { CommandRunner, Context } from './context.ts';
+import { type CommandName, helpText, parseArguments } from './options.ts';
+import { VERSION } from './version.ts';
+
+/** Each command is loaded when it is called, so that `check` pays for nothing else. */
+const RUNNERS: Readonly<Record<CommandName, () => Promise<CommandRunner>>> = {
+  probe: async () => (await import('./commands/probe.ts')).runProbe,
+  check: async () => (await import('./commands/check.ts')).runCheck,
+  validate: async () => (await import('./commands/validate.ts')).runValidate,
+  capture: async () => (await import('./commands/capture.ts')).runCapture,
+};
+
+export async function main(words: readonly string[]): Promise<ExitCode> {
+  try {
+    const { command, values } = parseArguments(words);
+    if (values.help !== undefined) {
+      process.stdout.write(helpText(command));
+      return EXIT.ok;
+    }
+    if (values.version !== undefined) {
+      process.stdout.write(`bypass-setup ${VERSION} (Node ${process.versions.node})\n`);
+      return EXIT.ok;
+    }
+    if (command === undefined) {
+      throw new ToolError('COMMAND_MISSING', 'no command is given', {
+        exitCode: EXIT.usage,
+        hint: 'try: bypass-setup probe, bypass-setup check, bypass-setup --help',
+      });
+    }
+    const run = await RUNNERS[command]();
+    return await run(contextFor(values));
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function contextFor(values: Context['values']): Context {
+  const color =
+    values['no-color'] === undefined &&
+    !process.env.NO_COLOR &&
+    process.env.TERM !== 'dumb' &&
+    process.stdout.isTTY;
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => abort.abort(name));
+  return {
+    values,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    style: { color, width: Math.max(40, process.stdout.columns || 80) },
+    live: process.stderr.isTTY,
+    now: () => new Date(),
+    signal: abort.signal,
+  };
+}
+
+function explain(error: unknown): ExitCode {
+  if (error instanceof ToolError) {
+    process.stderr.write(`${error.format()}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(
+    `error[INTERNAL] this is a defect of bypass-setup ${VERSION}, please report it with the lines below\n${text}\n`,
+  );
+  return EXIT.unexpected;
+}

@@ -1,0 +1,39 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { EXIT, errnoName, HostError, ToolError } from '../host/errors.ts';
+import { openHost } from '../host/node-host.ts';
+
+/** Refuses a file that could not be written before any work is done for it. */
+export function checkWritable(file: string): void {
+  const path = resolve(file);
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+      throw Object.assign(new Error(), { code: 'EISDIR' });
+    }
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+/** Writes a file whole or not at all. Lives on the machine this program runs on, whatever --root says. */
+export function writeFile(file: string, text: string): void {
+  try {
+    openHost('/').replaceFile(resolve(file), text);
+  } catch (error) {
+    throw unwritable(file, error instanceof HostError ? error.cause : error);
+  }
+}
+
+function unwritable(file: string, cause: unknown): ToolError {
+  const errno = errnoName(cause);
+  return new ToolError('FILE_NOT_WRITTEN', `cannot be written: ${errno}`, {
+    subject: file,
+    cause,
+    exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.unexpected,
+    hint:
+      errno === 'ENOSPC'
+        ? 'the disk is full'
+        : 'name a file in a folder that exists and that you may write to',
+  });
+}
