@@ -6,12 +6,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const root = new URL('..', import.meta.url).pathname;
 
 rmSync(`${root}dist`, { recursive: true, force: true });
-await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: { cli: 'src/cli/index.ts', worker: 'src/native/worker.ts' },
   outdir: 'dist',
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.12',
@@ -21,4 +19,11 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
   logLevel: 'warning',
-});
+};
+
+await Promise.all([
+  // Split, so that zod, execa and systeminformation are loaded only by what needs them.
+  build({ ...common, entryPoints: { cli: 'src/cli/index.ts' }, splitting: true }),
+  // Apart, because code shared between two entries would be one more file for both to load.
+  build({ ...common, entryPoints: { worker: 'src/native/worker.ts' } }),
+]);

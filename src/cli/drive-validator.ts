@@ -1,4 +1,4 @@
-import { type LiveFigures, type ValidateOptions, validate } from '../native/client.ts';
+import type { LiveFigures, ValidateOptions } from '../native/client.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { time } from '../report/validate-text.ts';
 import type { Context } from './context.ts';
@@ -6,14 +6,18 @@ import type { Context } from './context.ts';
 /** Runs the validator and shows on a terminal that it is at work; in a pipe one line says so. */
 export async function driveValidator(options: ValidateOptions, context: Context): Promise<ValidateResult> {
   const { err, live, signal } = context;
-  if (!live) err(`driving packets for ${options.seconds} s\n`);
+  // The messages' schemas bring zod, which the other commands do without.
+  const { validate } = await import('../native/client.ts');
+  let started = false;
+  const onProgress = (figures: LiveFigures) => {
+    if (live) err(`\r${progress(figures, options.seconds)}\x1b[K`);
+    else if (!started) err(`driving packets for ${options.seconds} s\n`);
+    started = true;
+  };
   try {
-    return await validate(options, {
-      signal,
-      ...(live ? { onProgress: (figures) => err(`\r${progress(figures, options.seconds)}\x1b[K`) } : {}),
-    });
+    return await validate(options, { signal, onProgress });
   } finally {
-    if (live) err('\r\x1b[K');
+    if (live && started) err('\r\x1b[K');
   }
 }
 

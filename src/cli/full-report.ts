@@ -1,4 +1,4 @@
-import type { Identity } from '../probes/identity.ts';
+import { type Identity, identify } from '../probes/identity.ts';
 import { renderCheck } from '../report/check-text.ts';
 import { renderProbe } from '../report/probe-text.ts';
 import type { CheckReport, FullReport, ProbeReport } from '../report/report.ts';
@@ -13,7 +13,6 @@ const PAGE: Style = { color: false, width: 100 };
 
 /** Everything that was seen and judged, in one file: JSON when its name ends so, else text. */
 export async function writeFullReport(file: string, probe: ProbeReport, check: CheckReport): Promise<void> {
-  const { identify } = await import('../probes/identity.ts');
   const identity = probe.root === '/' ? await identify(IDENTITY_PATIENCE_MS) : undefined;
   if (file.endsWith('.json')) {
     const report: FullReport = {

@@ -1,14 +1,17 @@
 import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
+import { runCapture } from './commands/capture.ts';
+import { runCheck } from './commands/check.ts';
+import { runProbe } from './commands/probe.ts';
+import { runValidate } from './commands/validate.ts';
 import type { CommandRunner, Context } from './context.ts';
 import { type CommandName, helpText, parseArguments } from './options.ts';
 import { VERSION } from './version.ts';
 
-/** Each command is loaded when it is called, so that `check` pays for nothing else. */
-const RUNNERS: Readonly<Record<CommandName, () => Promise<CommandRunner>>> = {
-  probe: async () => (await import('./commands/probe.ts')).runProbe,
-  check: async () => (await import('./commands/check.ts')).runCheck,
-  validate: async () => (await import('./commands/validate.ts')).runValidate,
-  capture: async () => (await import('./commands/capture.ts')).runCapture,
+const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
+  probe: runProbe,
+  check: runCheck,
+  validate: runValidate,
+  capture: runCapture,
 };
 
 export async function main(words: readonly string[]): Promise<ExitCode> {
@@ -28,8 +31,7 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
         hint: 'try: bypass-setup probe, bypass-setup check, bypass-setup --help',
       });
     }
-    const run = await RUNNERS[command]();
-    return await run(contextFor(values));
+    return await RUNNERS[command](contextFor(values));
   } catch (error) {
     return explain(error);
   }

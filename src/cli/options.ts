@@ -1,4 +1,5 @@
 import { EXIT, ToolError } from '../host/errors.ts';
+import { wrap } from '../report/terminal.ts';
 
 /** The one table of options: parser and help are made from it. */
 interface Option {
@@ -190,7 +191,9 @@ export function helpText(command: CommandName | undefined): string {
     `${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`,
     '',
     'Options:',
-    ...flags.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}`),
+    ...flags.map(
+      ([flag, help]) => `  ${flag.padEnd(width)}  ${wrap(help, 76 - width, ' '.repeat(width + 4))}`,
+    ),
     ...(entry.details === undefined ? [] : ['', entry.details]),
     '',
   ].join('\n');

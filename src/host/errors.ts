@@ -49,8 +49,7 @@ export class ToolError extends Error {
   /** The lines printed to stderr. */
   format(): string {
     const subject = this.subject === undefined ? '' : ` ${this.subject}`;
-    const colon = this.subject === undefined ? '' : ':';
-    const line = `error[${this.code}]${subject}${colon} ${this.message}`;
+    const line = `error[${this.code}]${subject}: ${this.message}`;
     return this.hint === undefined ? line : `${line}\nhint: ${this.hint}`;
   }
 }

@@ -21,10 +21,10 @@ export class LinkWalk {
     this.look = look;
   }
 
-  /** The path with every link followed; undefined when a part of it is missing. */
-  follow(path: string): string | undefined {
+  /** The path with every link followed; undefined when a part of it is missing. Errors name the subject. */
+  follow(path: string, subject = path): string | undefined {
     if (this.followed.has(path)) return this.followed.get(path);
-    const target = this.walk(path);
+    const target = this.walk(path, subject);
     this.followed.set(path, target);
     return target;
   }
@@ -33,7 +33,7 @@ export class LinkWalk {
   beside(path: string): string | undefined {
     const name = posix.basename(path);
     if (name === '' || name === '.' || name === '..') return this.follow(path);
-    const folder = this.follow(posix.dirname(path));
+    const folder = this.follow(posix.dirname(path), path);
     return folder === undefined ? undefined : posix.join(folder, name);
   }
 
@@ -43,8 +43,8 @@ export class LinkWalk {
     this.followed.clear();
   }
 
-  private walk(path: string): string | undefined {
-    const todo = this.parts(path, path);
+  private walk(path: string, subject: string): string | undefined {
+    const todo = this.parts(path, subject);
     let here = '/';
     let links = 0;
     for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
@@ -60,16 +60,16 @@ export class LinkWalk {
         here = next;
         continue;
       }
-      if (++links > LINK_LIMIT) throw new HostError('read', path, { code: 'ELOOP' });
+      if (++links > LINK_LIMIT) throw new HostError('read', subject, { code: 'ELOOP' });
       if (found.link.startsWith('/')) here = '/';
-      todo.push(...this.parts(found.link, path));
+      todo.push(...this.parts(found.link, subject));
     }
     return here;
   }
 
   /** The parts of a path, last first. */
-  private parts(text: string, path: string): string[] {
-    if (text.length >= PATH_LIMIT) throw new HostError('read', path, { code: 'ENAMETOOLONG' });
+  private parts(text: string, subject: string): string[] {
+    if (text.length >= PATH_LIMIT) throw new HostError('read', subject, { code: 'ENAMETOOLONG' });
     return text
       .split('/')
       .filter((part) => part !== '' && part !== '.')

@@ -34,9 +34,8 @@ export class RecordingHost implements ReadHost {
   }
 
   readLink(path: string): string | undefined {
-    const target = this.host.readLink(path);
-    if (target !== undefined) this.addLinks(path);
-    return target;
+    this.addLinks(path);
+    return this.host.readLink(path);
   }
 
   list(path: string): readonly string[] | undefined {
@@ -51,17 +50,17 @@ export class RecordingHost implements ReadHost {
   }
 
   stat(path: string): FileStatus | undefined {
+    this.addLinks(path);
     const status = this.host.stat(path);
     if (status !== undefined) this.addName(path);
     return status;
   }
 
   realPath(path: string): string | undefined {
+    // Before the question, which links that run in a circle do not survive.
+    this.addLinks(path);
     const real = this.host.realPath(path);
-    if (real !== undefined) {
-      this.addLinks(path);
-      this.addName(real);
-    }
+    if (real !== undefined) this.addName(real);
     return real;
   }
 
@@ -137,7 +136,8 @@ export class RecordingHost implements ReadHost {
 
   private addLinks(path: string): void {
     let folder = '/';
-    for (const part of posix.normalize(path).split('/').filter(Boolean)) {
+    // Not normalized: behind a link `..` is the folder above its target.
+    for (const part of path.split('/').filter(Boolean)) {
       const here = posix.join(folder, part);
       const target = unlessRefused(() => this.host.readLink(here));
       if (target !== undefined)

@@ -23,10 +23,11 @@ export type Absent = {
 /** A typed observation that knows where it was read, or why it could not be. */
 export type Fact<T> = Known<T> | Absent;
 
+const from = z.string().describe('where it was read, or would have been');
+const absent = z.strictObject({ absent: z.enum(ABSENT), reason: z.string(), from });
+
 function at<S extends z.ZodType>(schema: S, path: string): z.ZodType<Fact<z.infer<S>>> {
-  const from = z.string().describe('where it was read, or would have been');
   const known = z.strictObject({ value: schema, from });
-  const absent = z.strictObject({ absent: z.enum(ABSENT), reason: z.string(), from });
   return z.union([known, absent]).describe(path) as unknown as z.ZodType<Fact<z.infer<S>>>;
 }
 

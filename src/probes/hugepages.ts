@@ -3,7 +3,7 @@ import { parseSize } from '../formats/size.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, HugepagePool } from './facts.ts';
-import { absent, attribute, known, names, natural, numbered, textOrNothing, word } from './read.ts';
+import { absent, attribute, guarded, known, names, natural, numbered, textOrNothing } from './read.ts';
 
 const NODE = '/sys/devices/system/node';
 const GLOBAL = '/sys/kernel/mm/hugepages';
@@ -12,12 +12,17 @@ type Mount = NonNullable<Facts['hugepages']['mounts']['value']>[number];
 
 export const hugepagesProbe = defineProbe('hugepages', (host) => ({
   pools: pools(host),
-  defaultSize: attribute(host, '/proc/meminfo', (text) =>
-    parseSize(word(parseColonLines(text).get('Hugepagesize') ?? '')),
-  ),
+  defaultSize: defaultSize(host),
   mounts: attribute(host, '/proc/mounts', parseMounts),
   cgroupLimits: cgroupLimits(host),
 }));
+
+function defaultSize(host: ReadHost): Fact<number> {
+  const path = '/proc/meminfo';
+  const line = parseColonLines(textOrNothing(host, path) ?? '').get('Hugepagesize');
+  if (line === undefined) return absent('missing', 'no "Hugepagesize" line', path);
+  return guarded(path, () => known(parseSize(line), path));
+}
 
 function pools(host: ReadHost): Fact<HugepagePool[]> {
   const perNode = numbered(names(host, NODE), 'node').flatMap((node) =>

@@ -4,14 +4,18 @@ import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
+import { seconds } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
+import { writeFullReport } from '../full-report.ts';
+import { measure } from '../measure.ts';
+import { checkWritable } from '../output.ts';
 import { VERSION } from '../version.ts';
 
 export const runCheck: CommandRunner = async (context) => {
   const { values, out, style, now } = context;
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
-  const seconds = values.measure === undefined ? undefined : await measuringTime(values);
-  if (values.report !== undefined) (await import('../output.ts')).checkWritable(values.report);
+  const duration = values.measure === undefined ? undefined : measuringTime(values);
+  if (values.report !== undefined) checkWritable(values.report);
   const { facts, times } = observe(openReadHost(heading.root), () => performance.now());
   const findings = judge(facts);
   const report: CheckReport = {
@@ -20,8 +24,8 @@ export const runCheck: CommandRunner = async (context) => {
     verdict: verdictOf(findings),
     findings,
   };
-  if (seconds !== undefined) {
-    const { result, finding } = await (await import('../measure.ts')).measure(seconds, context);
+  if (duration !== undefined) {
+    const { result, finding } = await measure(duration, context);
     findings.push(finding);
     report.verdict = verdictOf(findings);
     if (result !== undefined) report.validation = result;
@@ -29,7 +33,6 @@ export const runCheck: CommandRunner = async (context) => {
   if (values.json === undefined) out(renderCheck(report, style, values.verbose !== undefined));
   else out(`${JSON.stringify(report, null, 2)}\n`);
   if (values.report !== undefined) {
-    const { writeFullReport } = await import('../full-report.ts');
     await writeFullReport(
       values.report,
       { schema: 'bypass-setup/probe@1', ...heading, facts, times },
@@ -40,7 +43,7 @@ export const runCheck: CommandRunner = async (context) => {
   return report.verdict === 'ready' ? EXIT.ok : EXIT.differs;
 };
 
-async function measuringTime({ measure, root }: Context['values']): Promise<number> {
+function measuringTime({ measure: text, root }: Context['values']): number {
   if (root !== undefined && root !== '/') {
     throw new ToolError('USAGE', 'cannot be measured: it is not the running machine', {
       subject: `--root ${root}`,
@@ -48,5 +51,5 @@ async function measuringTime({ measure, root }: Context['values']): Promise<numb
       hint: 'leave out --measure or --root',
     });
   }
-  return (await import('../arguments.ts')).seconds('--measure', measure ?? '');
+  return seconds('--measure', text ?? '');
 }

@@ -1,0 +1,37 @@
+// Publishes the JSON Schema of every document, from the same zod schemas that give the code its types. With --check it
+// only says whether the published files are up to date.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const bundle = `${tmpdir()}/bypass-setup-schemas-${process.pid}.mjs`;
+await build({
+  stdin: {
+    contents: `
+      import * as z from 'zod';
+      import { checkReportSchema, fullReportSchema, probeReportSchema } from './src/report/report.ts';
+      import { validateResult } from './src/native/messages.ts';
+      const documents = { probe: probeReportSchema, check: checkReportSchema, report: fullReportSchema, validate: validateResult };
+      export const schemas = Object.entries(documents).map(([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })]);
+    `,
+    resolveDir: ROOT,
+  },
+  outfile: bundle,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+});
+const { schemas } = await import(bundle);
+rmSync(bundle);
+mkdirSync(`${ROOT}schemas`, { recursive: true });
+for (const [name, schema] of schemas) {
+  const file = `schemas/${name}.schema.json`;
+  const text = `${JSON.stringify({ $id: `bypass-setup/${name}@1`, title: `bypass-setup ${name}`, ...schema }, null, 2)}\n`;
+  if (!process.argv.includes('--check')) writeFileSync(`${ROOT}${file}`, text);
+  else if (readFileSync(`${ROOT}${file}`, 'utf8') !== text) {
+    process.stderr.write(`${file} is out of date: npm run schemas\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,21 @@
+import type { Reporter, TestCase, TestModule } from 'vitest/node';
+import { DefaultReporter } from 'vitest/node';
+
+/** The default report, then every skipped test with its reason, then one plain line that counts. */
+export default class extends DefaultReporter implements Reporter {
+  override onTestRunEnd(...args: Parameters<DefaultReporter['onTestRunEnd']>): void {
+    super.onTestRunEnd(...args);
+    const tests = [...args[0]].flatMap((module: TestModule) => [...module.children.allTests()]);
+    const skipped = tests.filter((test) => test.result().state === 'skipped');
+    if (skipped.length > 0) this.log('Skipped:');
+    for (const test of skipped) this.log(`  ${test.fullName}: ${reason(test)}`);
+    const count = (state: string) => tests.filter((test) => test.result().state === state).length;
+    const broken = args[1].length + args[0].filter((module) => module.errors().length > 0).length;
+    this.log(`\n${count('passed')} passed, ${count('failed') + broken} failed, ${skipped.length} skipped`);
+  }
+}
+
+function reason(test: TestCase): string {
+  const result = test.result();
+  return result.state === 'skipped' && result.note !== undefined ? result.note : 'no reason given';
+}
