@@ -35,7 +35,7 @@ export const interruptsCheck = defineCheck('interrupts', WHY, ({ interrupts, iso
       {
         subject: `CPUs ${hit}`,
         result: 'fail',
-        sentence: `${intruders.length} interrupts can arrive on isolated CPUs`,
+        sentence: `${intruders.length === 1 ? 'an interrupt' : `${intruders.length} interrupts`} can arrive there, although isolated`,
         evidence: intruders.slice(0, SHOWN).map((line) => ({
           path: line.affinity.from,
           value: `${line.affinity.value} (${line.description})`,

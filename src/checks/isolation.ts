@@ -81,7 +81,7 @@ function judgeRequested(name: string, asked: string, actual: Fact<string>, remed
       {
         subject: name,
         result: 'unknown',
-        sentence: `${name}=${asked} is asked for; whether it is in force cannot be read`,
+        sentence: `asked for on ${asked}; whether it is in force cannot be read`,
         evidence: [evidence(actual, asked)],
       },
     ];
@@ -92,7 +92,7 @@ function judgeRequested(name: string, asked: string, actual: Fact<string>, remed
       {
         subject: name,
         result: 'unknown',
-        sentence: `${name}=${asked} is asked for; the kernel's answer is no longer in its log`,
+        sentence: `asked for on ${asked}; the kernel's answer is no longer in its log`,
         evidence: [evidence(actual, asked)],
       },
     ];
@@ -103,7 +103,7 @@ function judgeRequested(name: string, asked: string, actual: Fact<string>, remed
       {
         subject: name,
         result: 'pass',
-        sentence: `${name} is in force on ${asked}`,
+        sentence: `in force on ${asked}`,
         evidence: [evidence(actual, asked)],
       },
     ];
@@ -112,7 +112,7 @@ function judgeRequested(name: string, asked: string, actual: Fact<string>, remed
     {
       subject: name,
       result: 'fail',
-      sentence: `${name}=${asked} is asked for, but not in force on ${formatCpuList(lost)}`,
+      sentence: `asked for on ${asked}, but not in force on ${formatCpuList(lost)}`,
       evidence: [evidence(actual, asked)],
       remedy,
     },

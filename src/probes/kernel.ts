@@ -113,7 +113,8 @@ function buildOptions(host: ReadHost, release: string | undefined): Fact<Record<
 function chosenOptions(config: string): Record<string, 'y' | 'm' | 'n'> {
   const lines = `\n${config}`;
   // Without any, an option that is not named would pass for one that is not set.
-  if (!lines.includes('\nCONFIG_')) throw new FormatError('kernel configuration', config, 'it sets no option');
+  if (!lines.includes('\nCONFIG_'))
+    throw new FormatError('kernel configuration', config, 'it sets no option');
   const setting = (name: string) => {
     const line = `\nCONFIG_${name}=`;
     const at = lines.indexOf(line);

@@ -22,7 +22,7 @@ export function renderCheck(report: CheckReport, style: Style, verbose: boolean)
 
 function renderFinding(finding: Finding, style: Style, verbose: boolean): string[] {
   const name = finding.check.padEnd(12);
-  const subject = finding.subject === 'host' ? '' : `${finding.subject} `;
+  const subject = finding.subject === 'host' ? '' : `${finding.subject}: `;
   const bad = finding.result === 'fail' || finding.result === 'unknown' || finding.result === 'warn';
   const indent = ' '.repeat(TEXT_COLUMN);
   const width = style.width - TEXT_COLUMN;

@@ -76,23 +76,22 @@ function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): strin
   return [state, speed, pcie].filter(Boolean).join(' ') || '-';
 }
 
+/** What runs over the function, by the interface on top that has it: `bond0.10: default route, 192.0.2.10/24`. */
 function uses(nic: PciFunction, facts: Facts): string {
-  const carried = facts.network.carried.filter((entry) => entry.pci === nic.address);
-  const what = [
-    ...new Set(
-      carried.map((entry) =>
-        entry.chain.length > 1 ? `${entry.what} (${entry.chain.slice(1).join('/')})` : entry.what,
-      ),
-    ),
-  ];
-  // The default route is what must not be missed on a narrow screen.
-  what.sort((a, b) => Number(b.startsWith('default')) - Number(a.startsWith('default')));
-  const holders = facts.userspaceIo.holders.value?.filter((holder) =>
-    holder.path.endsWith(`/${nic.iommuGroup.value}`),
-  );
-  const programs = (holders ?? []).map((holder) => `${holder.program}[${holder.pid}]`);
-  const parts = nic.virtualFunctions.length > 0 ? [`${nic.virtualFunctions.length} VFs`] : [];
-  return [...what, ...programs, ...parts].join(', ') || 'nothing';
+  const byTop = new Map<string, string[]>();
+  for (const { pci, chain, what } of facts.network.carried) {
+    if (pci !== nic.address) continue;
+    const top = chain.length > 1 ? `${chain.at(-1)}: ` : '';
+    const known = byTop.get(top) ?? [];
+    // The default route is what must not be missed.
+    byTop.set(top, what.startsWith('default') ? [what, ...known] : [...known, what]);
+  }
+  const carried = [...byTop].map(([top, what]) => top + [...new Set(what)].join(', '));
+  const holders = (facts.userspaceIo.holders.value ?? [])
+    .filter((holder) => holder.path.endsWith(`/${nic.iommuGroup.value}`))
+    .map((holder) => `${holder.program}[${holder.pid}]`);
+  const functions = nic.virtualFunctions.length > 0 ? [plural(nic.virtualFunctions.length, 'VF')] : [];
+  return [...carried, ...holders, ...functions].join('; ') || 'nothing';
 }
 
 /** NICs below a common root port share its link to the processor. */
@@ -169,13 +168,16 @@ function settings(facts: Facts, style: Style): string[] {
         : `${units.join(', ')}; ${iommu.groups.value?.length ?? 0} groups`,
     ],
     ['isolated', isolation.isolated.value || 'none'],
-    ['nohz_full', isolation.nohzFull.value ?? missing(isolation.nohzFull)],
+    [
+      'nohz_full',
+      isolation.nohzFull.value === '' ? 'none' : (isolation.nohzFull.value ?? missing(isolation.nohzFull)),
+    ],
     [
       'governor',
       [...new Set(power.policies.value?.map((policy) => policy.governor))].join(', ') ||
         missing(power.policies),
     ],
-    ['clock', or(clock.source, 'unknown')],
+    ['clock', clock.source.value ?? missing(clock.source)],
     [
       'boot loader',
       bootLoader.kinds.value?.map((entry) => entry.kind).join(', ') ?? missing(bootLoader.kinds),

@@ -37,15 +37,17 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Columns as wide as their widest cell, two blanks apart, cut at the width. The last column takes what is left. */
+/** Columns as wide as their widest cell, two blanks apart. The last one takes what is left and goes on below itself. */
 export function table(rows: readonly (readonly string[])[], style: Style, indent = ''): string[] {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, i) =>
     Math.max(...rows.map((row) => (row[i] ?? '').length)),
   );
+  const left = indent.length + widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
   return rows.map((row) => {
-    const line = row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ');
-    return cut(indent + line, style.width).trimEnd();
+    const fixed = row.slice(0, -1).map((cell, i) => cell.padEnd(widths[i] ?? 0));
+    const last = wrap(row.at(-1) ?? '', Math.max(10, style.width - left), ' '.repeat(left));
+    return (indent + [...fixed, last].join('  ')).trimEnd();
   });
 }
 

@@ -1,0 +1,278 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { parseCpuList } from '../formats/cpu-list.ts';
+import { EXIT, ToolError } from '../host/errors.ts';
+import { runChild } from './child.ts';
+import { ealArguments, isInterfaceName } from './eal-arguments.ts';
+import type { Header } from './figures.ts';
+import { addonError, findInstallation, type Installation, requireInstallation } from './installation.ts';
+import type { ValidateResult } from './messages.ts';
+import { namespaceCommand } from './namespaces.ts';
+import { VALIDATOR_ADDRESS, validateResultOf } from './result.ts';
+import { openSharedPage } from './shared-page.ts';
+
+/** What to drive packets through. */
+export type ValidateTarget =
+  /** A veth pair in namespaces of its own; the kernel is peer and judge. Needs no NIC and no privilege. */
+  | { mode: 'embedded' }
+  /** The self-test on a ring in memory. */
+  | { mode: 'ring' }
+  /** A kernel interface. Without an address nothing is answered, only counted and measured. */
+  | { mode: 'interface'; iface: string; address?: string };
+
+export interface ValidateOptions {
+  target: ValidateTarget;
+  /** Length of the measured window; 0.2 to 86400. */
+  seconds: number;
+  /** CPU of the poll loop; by default the last one that this process may use. */
+  cpu?: number;
+  /** Empty polls per clock reading; 4 by default. 1 measures finest and polls slowest. */
+  stride?: 1 | 2 | 4 | 8;
+}
+
+/** Figures while the loop runs. */
+export interface LiveFigures {
+  /** Of the measured window so far. */
+  seconds: number;
+  polls: number;
+  received: number;
+  answeredArp: number;
+  answeredIcmp: number;
+  droppedTx: number;
+  /** Longest gap so far, in nanoseconds; 0 while none exceeded the threshold. */
+  maxGapNs: number;
+}
+
+export interface ValidateHooks {
+  signal?: AbortSignal;
+  /** Called about ten times a second. */
+  onProgress?: (live: LiveFigures) => void;
+  /** Where the bundled child and the addon are; found from this file's own place by default. */
+  installation?: Installation;
+}
+
+const KERNEL_MODULE_HINT = 'load the kernel module with `modprobe veth`, or use the self-test';
+
+/** Failures of the child that mean "not in this environment", so that the self-test can still show something. */
+const NOT_HERE = new Set(['NAMESPACE', 'VETH']);
+
+const CAP_NET_RAW = 13n;
+
+function usage(message: string, subject: string, hint?: string): ToolError {
+  return new ToolError('USAGE', message, {
+    subject,
+    ...(hint === undefined ? {} : { hint }),
+    exitCode: EXIT.usage,
+  });
+}
+
+function statusField(name: string): string {
+  return new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+}
+
+interface Cpus {
+  cpu: number;
+  others: number[];
+}
+
+function chooseCpus(wanted: number | undefined): Cpus {
+  const list = statusField('Cpus_allowed_list');
+  const allowed = parseCpuList(list);
+  const cpu = wanted ?? allowed.at(-1) ?? 0;
+  if (!allowed.includes(cpu)) {
+    throw new ToolError('CPU_NOT_ALLOWED', `this process may only use CPUs ${list}`, {
+      subject: `CPU ${cpu}`,
+      hint: 'choose one of these, or widen the cpuset or affinity that this command was started with',
+      exitCode: EXIT.usage,
+    });
+  }
+  return { cpu, others: allowed.filter((other) => other !== cpu) };
+}
+
+function checkInterface({ iface, address }: { iface: string; address?: string }): void {
+  if (!isInterfaceName(iface)) throw usage('not an interface name', JSON.stringify(iface));
+  if (address !== undefined && !isIPv4(address)) throw usage('not an IPv4 address', JSON.stringify(address));
+  if (!existsSync(`/sys/class/net/${iface}`)) {
+    throw new ToolError('NO_SUCH_INTERFACE', 'there is no such network interface', {
+      subject: iface,
+      hint: '`bypass-setup probe` lists the interfaces of this host',
+      exitCode: EXIT.usage,
+    });
+  }
+  const type = readFileSync(`/sys/class/net/${iface}/type`, 'utf8').trim();
+  if (type !== '1') {
+    throw new ToolError('NOT_ETHERNET', `its link type is ${type}, not Ethernet (ARPHRD_ETHER)`, {
+      subject: iface,
+      exitCode: EXIT.usage,
+    });
+  }
+  if (((BigInt(`0x${statusField('CapEff')}`) >> CAP_NET_RAW) & 1n) === 0n) {
+    throw new ToolError('NOT_PRIVILEGED', 'polling a kernel interface needs CAP_NET_RAW', {
+      subject: iface,
+      hint: 'run it as root; `--embedded` needs no privilege',
+      exitCode: EXIT.noPrivilege,
+    });
+  }
+  const flags = Number(readFileSync(`/sys/class/net/${iface}/flags`, 'utf8'));
+  if (flags % 2 === 0) {
+    throw new ToolError('INTERFACE_DOWN', 'the interface is down, so no packet can arrive', {
+      subject: iface,
+      hint: `ip link set ${iface} up`,
+      exitCode: EXIT.differs,
+    });
+  }
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    if (address !== undefined && addresses?.some((own) => own.address === address)) {
+      throw new ToolError('ADDRESS_IN_USE', `the kernel itself answers for ${address} (on ${name})`, {
+        subject: iface,
+        hint: 'give the validator an unused address of that network',
+        exitCode: EXIT.usage,
+      });
+    }
+  }
+}
+
+function live({ words, verdicts }: Header): LiveFigures {
+  return {
+    seconds: words.tscHz === 0 ? 0 : words.runCycles / words.tscHz,
+    polls: words.polls,
+    received: words.received,
+    answeredArp: verdicts['answered-arp'],
+    answeredIcmp: verdicts['answered-icmp'],
+    droppedTx: words.droppedTx,
+    maxGapNs: words.tscHz === 0 ? 0 : (words.gapMax * 1e9) / words.tscHz,
+  };
+}
+
+/** The child said why there is no result. */
+function failure(
+  installation: Installation,
+  code: string,
+  message: string,
+  subject: string,
+  log: string,
+): ToolError {
+  const details = {
+    subject,
+    hint: log.trim() === '' ? undefined : `DPDK said:\n${log.trim().split('\n').slice(-5).join('\n')}`,
+  };
+  const withHint = { subject, ...(details.hint === undefined ? {} : { hint: details.hint }) };
+  switch (code) {
+    case 'ADDON_LOAD':
+      return addonError(installation, message);
+    case 'PORT_COUNT':
+      return new ToolError(
+        'PORT_NOT_OPENED',
+        `DPDK started, but it could not open the port (${message})`,
+        withHint,
+      );
+    case 'VETH':
+      return new ToolError('VETH', message, { subject, hint: KERNEL_MODULE_HINT });
+    default:
+      return new ToolError(code, message, withHint);
+  }
+}
+
+/**
+ * Drives packets through the poll loop and says whether they came back right.
+ *
+ * The loop runs in a child process; when the promise settles, the child and all that it made are gone.
+ *
+ * @throws ToolError USAGE, NO_SUCH_INTERFACE, NOT_ETHERNET, INTERFACE_DOWN, ADDRESS_IN_USE, NOT_PRIVILEGED,
+ *   CPU_NOT_ALLOWED, WORKER_NOT_BUILT, ADDON_NOT_BUILT, DPDK_MISSING, ADDON_LOAD, DISK_FULL, SHARED_MEMORY,
+ *   PORT_NOT_OPENED, VALIDATOR_START, VALIDATOR_CRASHED, VALIDATOR_HUNG, INTERRUPTED, or a code of the child's
+ *   (EAL_INIT, MEMPOOL, PORT_START, NETLINK, JUDGE, SECCOMP)
+ */
+export async function validate(options: ValidateOptions, hooks: ValidateHooks = {}): Promise<ValidateResult> {
+  const { target, seconds } = options;
+  if (!(seconds >= 0.2 && seconds <= 86_400))
+    throw usage('the duration must be from 0.2 to 86400 seconds', `${seconds}`);
+  if (target.mode === 'interface') checkInterface(target);
+  const cpus = chooseCpus(options.cpu);
+  const installation = hooks.installation ?? findInstallation();
+  requireInstallation(installation);
+
+  const attempt = (mode: Attempt['mode'], prefix: string[], insteadOf?: Attempt['insteadOf']) =>
+    run({
+      mode,
+      prefix,
+      options,
+      cpus,
+      installation,
+      hooks,
+      ...(insteadOf === undefined ? {} : { insteadOf }),
+    });
+
+  if (target.mode !== 'embedded') return attempt(target.mode, []);
+  const namespaces = await namespaceCommand();
+  if ('forbidden' in namespaces)
+    return attempt('ring', [], { mode: 'embedded', because: namespaces.forbidden });
+  try {
+    return await attempt('embedded', namespaces.argv);
+  } catch (error) {
+    if (!(error instanceof ToolError && NOT_HERE.has(error.code))) throw error;
+    return attempt('ring', [], { mode: 'embedded', because: error.message });
+  }
+}
+
+interface Attempt {
+  mode: ValidateResult['mode'];
+  /** Set where this is not the mode that was asked for. */
+  insteadOf?: { mode: ValidateResult['mode']; because: string };
+  prefix: string[];
+  options: ValidateOptions;
+  cpus: Cpus;
+  installation: Installation;
+  hooks: ValidateHooks;
+}
+
+async function run({
+  mode,
+  insteadOf,
+  prefix,
+  options,
+  cpus,
+  installation,
+  hooks,
+}: Attempt): Promise<ValidateResult> {
+  const { target } = options;
+  const iface = target.mode === 'interface' ? target.iface : null;
+  const address = target.mode === 'interface' ? (target.address ?? null) : VALIDATOR_ADDRESS;
+  const device = mode === 'embedded' ? 'bypass0' : iface;
+  const page = openSharedPage();
+  try {
+    const { message, log } = await runChild({
+      prefix,
+      workerPath: installation.workerPath,
+      page,
+      signal: hooks.signal,
+      onTick: () => hooks.onProgress?.(live(page.header())),
+      config: {
+        mode,
+        ealArguments: ealArguments({ cpu: cpus.cpu, ...(device === null ? {} : { iface: device }) }),
+        cpu: cpus.cpu,
+        otherCpus: cpus.others,
+        durationMs: Math.round(options.seconds * 1000),
+        stride: options.stride ?? 4,
+        address: address === null ? [] : address.split('.').map(Number),
+        parentPid: process.pid,
+        addonPath: installation.addonPath,
+      },
+    });
+    if (message.type === 'failure') {
+      throw failure(installation, message.code, message.message, device ?? 'ring', log);
+    }
+    return validateResultOf({
+      mode,
+      iface: device,
+      address,
+      cpu: cpus.cpu,
+      ...(insteadOf === undefined ? {} : { insteadOf }),
+      worker: message,
+      figures: page.figures(),
+    });
+  } finally {
+    page.close();
+  }
+}

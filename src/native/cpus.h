@@ -1,0 +1,14 @@
+// CPU affinity of threads.
+#pragma once
+
+#include <vector>
+
+namespace bypass {
+
+// Moves the calling thread to these CPUs; no list or a refusal leaves it where it is.
+void pin_to(const std::vector<int>& cpus);
+
+// The same for every thread this process has (V8's workers, the JavaScript thread).
+void pin_all_threads_to(const std::vector<int>& cpus);
+
+}  // namespace bypass

@@ -1,0 +1,177 @@
+#include "port.h"
+
+#include <dirent.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <rte_config.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+
+namespace bypass {
+namespace {
+
+// 2048 buffers fit into `-m 64` and cover both descriptor rings, a burst and the pool cache several times.
+constexpr unsigned kMbufs = 2047;
+constexpr unsigned kMbufCache = 256;
+constexpr uint16_t kDescriptors = 512;
+
+std::string dpdk_error(const char* what, int code) {
+  return std::string(what) + ": " + rte_strerror(code < 0 ? -code : code);
+}
+
+}  // namespace
+
+Error init_eal(const std::vector<std::string>& arguments) {
+  // EAL permutes argv and keeps pointers into it.
+  static std::vector<std::string> kept;
+  static std::vector<char*> argv;
+  kept = arguments;
+  for (std::string& argument : kept) argv.push_back(argument.data());
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+    return {"EAL_INIT", dpdk_error("rte_eal_init", rte_errno)};
+  }
+  return {};
+}
+
+bool hide_host_directories() {
+  if (unshare(CLONE_NEWNS) != 0) return false;
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  unsetenv("RUNTIME_DIRECTORY");  // a service manager's; it would send EAL elsewhere
+  if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") != 0) return false;
+#ifdef RTE_EAL_PMD_PATH
+  mount("tmpfs", RTE_EAL_PMD_PATH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755");
+#endif
+  return true;
+}
+
+namespace {
+std::string private_directory;
+}
+
+void use_private_runtime_directory() {
+  char name[] = "/tmp/bypass-setup-XXXXXX";
+  if (mkdtemp(name) == nullptr) return;
+  private_directory = name;
+  setenv("RUNTIME_DIRECTORY", name, 1);  // read by eal_create_runtime_dir()
+}
+
+void remove_private_runtime_directory() {
+  if (private_directory.empty()) return;
+  rmdir(rte_eal_get_runtime_dir());
+  rmdir((private_directory + "/dpdk").c_str());
+  rmdir(private_directory.c_str());
+}
+
+Error create_mempool(rte_mempool*& pool) {
+  pool = rte_pktmbuf_pool_create("validator", kMbufs, kMbufCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                 static_cast<int>(SOCKET_ID_ANY));
+  if (pool == nullptr) return {"MEMPOOL", dpdk_error("rte_pktmbuf_pool_create", rte_errno)};
+  return {};
+}
+
+Error start_port(uint16_t port, rte_mempool* pool) {
+  const rte_eth_conf configuration{};
+  int rc = rte_eth_dev_configure(port, 1, 1, &configuration);
+  if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_dev_configure", rc)};
+  const auto socket = static_cast<unsigned>(SOCKET_ID_ANY);
+  rc = rte_eth_rx_queue_setup(port, 0, kDescriptors, socket, nullptr, pool);
+  if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_rx_queue_setup", rc)};
+  rc = rte_eth_tx_queue_setup(port, 0, kDescriptors, socket, nullptr);
+  if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_tx_queue_setup", rc)};
+  rc = rte_eth_dev_start(port);
+  if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_dev_start", rc)};
+  return {};
+}
+
+void stop_port(uint16_t port) {
+  rte_eth_dev_stop(port);
+  rte_eth_dev_close(port);
+}
+
+PortStats read_port_stats(uint16_t port) {
+  rte_eth_stats stats{};
+  PortStats result;
+  if (rte_eth_stats_get(port, &stats) != 0) return result;
+  result.imissed = stats.imissed;
+  result.ierrors = stats.ierrors;
+  result.rx_nombuf = stats.rx_nombuf;
+  result.oerrors = stats.oerrors;
+  return result;
+}
+
+std::vector<int> packet_sockets() {
+  std::vector<int> found;
+  DIR* const folder = opendir("/proc/self/fd");
+  if (folder == nullptr) return found;
+  while (const dirent* entry = readdir(folder)) {
+    const int fd = std::atoi(entry->d_name);
+    int domain = 0;
+    socklen_t length = sizeof domain;
+    if (fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_PACKET) {
+      found.push_back(fd);
+    }
+  }
+  closedir(folder);
+  return found;
+}
+
+uint64_t take_socket_drops(const std::vector<int>& sockets) {
+  uint64_t drops = 0;
+  for (const int fd : sockets) {
+    // The PMD uses TPACKET_V2, whose tpacket_stats is the prefix of every later version's.
+    tpacket_stats stats{};
+    socklen_t length = sizeof stats;
+    if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0) drops += stats.tp_drops;
+  }
+  return drops;
+}
+
+void ignore_outgoing(const std::vector<int>& sockets) {
+  const int on = 1;
+  for (const int fd : sockets) setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+}
+
+Error forbid_interface_changes() {
+#if defined(__x86_64__)
+  constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+  constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
+#else
+#error "add this machine's AUDIT_ARCH_*"
+#endif
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 6),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFFLAGS, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFHWADDR, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{sizeof filter / sizeof *filter, filter};
+  // Without no_new_privs the filter needs CAP_SYS_ADMIN, seccomp(2).
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+    return {"SECCOMP", with_errno("seccomp", errno)};
+  }
+  return {};
+}
+
+}  // namespace bypass

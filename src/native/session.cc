@@ -1,0 +1,216 @@
+#include "session.h"
+
+#include <fcntl.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "clock.h"
+#include "cpus.h"
+#include "figures.h"
+#include "loop.h"
+#include "netlink.h"
+#include "selftest.h"
+
+namespace bypass {
+namespace {
+
+enum State : uint64_t { kStateStarting = 1, kStateMeasuring = 2, kStateDone = 3 };
+
+// The judge stops before the loop does, so that its last request still finds an answerer.
+constexpr uint64_t kJudgeMarginNs = 60000000;
+// Time between the first clock reading and the loop, for a TSC rate good to about 10 ppm.
+constexpr uint64_t kCalibrationNs = 50000000;
+
+void read_file(const char* path, std::string& text) {
+  text.clear();
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  char buffer[65536];
+  ssize_t got;
+  while ((got = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<size_t>(got));
+  close(fd);
+}
+
+void take_snapshot(Snapshot& snapshot) {
+  read_file("/proc/interrupts", snapshot.interrupts);
+  read_file("/proc/softirqs", snapshot.softirqs);
+  read_file("/proc/stat", snapshot.stat);
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  snapshot.involuntary_switches = static_cast<uint64_t>(usage.ru_nivcsw);
+  snapshot.voluntary_switches = static_cast<uint64_t>(usage.ru_nvcsw);
+}
+
+class Session {
+ public:
+  Session(const SessionConfig& config, Figures& figures) : config_(config), figures_(figures) {}
+
+  SessionResult run() {
+    set(figures_.word[magicWord], kFiguresMagic);
+    set(figures_.word[versionWord], kFiguresVersion);
+    set(figures_.word[stateWord], kStateStarting);
+    result_.dpdk_version = rte_version();
+    result_.error = prepare_and_poll();
+    set(figures_.word[stateWord], kStateDone);
+    return result_;
+  }
+
+ private:
+  Error prepare_and_poll() {
+    const ClockPair begin = read_clock_pair();
+    if (!hide_host_directories()) use_private_runtime_directory();
+    if (config_.mode == Mode::kEmbedded) {
+      if (const Error error = create_wire()) return error;
+    }
+    if (config_.mode == Mode::kInterface) {
+      if (const Error error = forbid_interface_changes()) return error;
+    }
+    const Error eal = init_eal(config_.eal_arguments);
+    remove_private_runtime_directory();
+    if (eal) return eal;
+    rte_mempool* pool = nullptr;
+    if (const Error error = create_mempool(pool)) return error;
+
+    uint16_t port = 0;
+    if (config_.mode == Mode::kRing) {
+      if (const Error error = self_test_.create(pool, port)) return error;
+    } else {
+      // rte_eal_init succeeds even when the device it was told to make could not be opened.
+      if (rte_eth_dev_count_avail() == 0) return {"PORT_COUNT", "EAL started, but with no port"};
+      port = static_cast<uint16_t>(rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER));
+    }
+    if (const Error error = start_port(port, pool)) return error;
+    const Error error = poll(port, begin);
+    stop_port(port);
+    return error;
+  }
+
+  // The veth pair: one end in this namespace for the loop, the other in the judge's.
+  Error create_wire() {
+    judge_.start(config_.other_cpus);
+    int namespace_fd = -1;
+    if (const Error error = judge_.wait_for_namespace(namespace_fd)) return error;
+    Netlink netlink;
+    if (const Error error = netlink.open()) return error;
+    if (const Error error = netlink.create_veth(kValidatorInterface, kPeerInterface, namespace_fd)) {
+      return {"VETH", "creating a veth pair: " + error.message};
+    }
+    netlink.disable_ipv6_autoconfiguration(kValidatorInterface);
+    return netlink.set_up(kValidatorInterface);
+  }
+
+  Error poll(uint16_t port, const ClockPair& begin) {
+    rte_ether_addr mac{};
+    rte_eth_macaddr_get(port, &mac);
+    const uint8_t* own_mac = config_.mode == Mode::kRing ? kSelfTestMac : mac.addr_bytes;
+    const uint8_t* address = config_.mode != Mode::kInterface ? kValidatorAddress
+                             : config_.has_address            ? config_.address
+                                                              : nullptr;
+    char text[18];
+    std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", own_mac[0], own_mac[1], own_mac[2], own_mac[3],
+                  own_mac[4], own_mac[5]);
+    result_.mac = text;
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(port, &info) == 0 && info.driver_name != nullptr) result_.driver = info.driver_name;
+
+    const std::vector<int> sockets = config_.mode == Mode::kRing ? std::vector<int>{} : packet_sockets();
+    ignore_outgoing(sockets);
+
+    ClockPair start = read_clock_pair();
+    while (start.raw_ns - begin.raw_ns < kCalibrationNs) {
+      usleep(5000);
+      start = read_clock_pair();
+    }
+    double hz = tsc_hz(begin, start);
+    set(figures_.word[tscHzWord], static_cast<uint64_t>(hz));
+    set(figures_.word[tscStepWord], tsc_step());
+
+    LoopConfig loop;
+    loop.port = port;
+    loop.responder = Responder::make(own_mac, address);
+    loop.stride = config_.stride;
+    loop.cycles = static_cast<uint64_t>(hz * static_cast<double>(config_.duration_ms) / 1000);
+    loop.hook = config_.mode == Mode::kRing ? &self_test_ : nullptr;
+
+    const PortStats stats_before = read_port_stats(port);
+    take_socket_drops(sockets);
+    timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    result_.started_at_ms = static_cast<uint64_t>(wall.tv_sec) * 1000 + static_cast<uint64_t>(wall.tv_nsec) / 1000000;
+    if (config_.mode == Mode::kEmbedded) {
+      const uint64_t window = config_.duration_ms * 1000000;
+      judge_.begin(own_mac, window > kJudgeMarginNs ? window - kJudgeMarginNs : 0);
+    }
+
+    set(figures_.word[stateWord], kStateMeasuring);
+    take_snapshot(result_.before);
+    start = read_clock_pair();
+    result_.setup_ns = start.raw_ns - begin.raw_ns;
+    run_loop(loop, figures_);
+    const ClockPair end = read_clock_pair();
+    take_snapshot(result_.after);
+    result_.duration_ns = end.raw_ns - start.raw_ns;
+    hz = tsc_hz(start, end);
+    set(figures_.word[tscHzWord], static_cast<uint64_t>(hz));
+    const PortStats stats = read_port_stats(port);
+    result_.port.imissed = stats.imissed - stats_before.imissed;
+    result_.port.ierrors = stats.ierrors - stats_before.ierrors;
+    result_.port.rx_nombuf = stats.rx_nombuf - stats_before.rx_nombuf;
+    result_.port.oerrors = stats.oerrors - stats_before.oerrors;
+    if (!sockets.empty()) {
+      result_.has_socket_drops = true;
+      result_.socket_drops = take_socket_drops(sockets);
+    }
+    if (config_.mode == Mode::kEmbedded) {
+      result_.has_judge = true;
+      judge_.cancel();  // it is through, unless the loop was stopped early
+      result_.judge = judge_.finish();
+      if (result_.judge.error) return result_.judge.error;
+    }
+    if (config_.mode == Mode::kRing) {
+      result_.has_self_test = true;
+      result_.self_test.problems = self_test_.finish(figures_);
+      result_.self_test.consumed = self_test_.consumed();
+      result_.self_test.replies = self_test_.replies();
+      result_.self_test.wrong_replies = self_test_.wrong_replies();
+    }
+    return {};
+  }
+
+  const SessionConfig& config_;
+  Figures& figures_;
+  Judge judge_;
+  SelfTest self_test_;
+  SessionResult result_;
+};
+
+}  // namespace
+
+SessionResult run_session(const SessionConfig& config, Figures& figures) {
+  // EAL pins the thread that calls rte_eal_init and lets its own threads inherit the signal mask: neither should be
+  // JavaScript's. With everything blocked here, no signal handler ever runs on the polling core.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  // EAL's control threads get the affinity that rte_eal_init was called with, less the polling core.
+  pin_all_threads_to(config.other_cpus);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  SessionResult result;
+  std::thread poller([&] { result = Session(config, figures).run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  poller.join();
+  return result;
+}
+
+}  // namespace bypass

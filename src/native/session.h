@@ -1,0 +1,66 @@
+// One validation run, from EAL start to the last figure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "figures.h"
+#include "judge.h"
+#include "port.h"
+
+namespace bypass {
+
+enum class Mode { kEmbedded, kRing, kInterface };
+
+struct SessionConfig {
+  Mode mode = Mode::kRing;
+  std::vector<std::string> eal_arguments;
+  int cpu = 0;                  // the poll loop's
+  std::vector<int> other_cpus;  // everything else's; may be empty
+  uint64_t duration_ms = 0;
+  unsigned stride = 4;
+  bool has_address = false;     // interface mode; the other modes have their own
+  uint8_t address[4] = {};
+};
+
+// The kernel's own account of the polling core, as text, read on the poll thread right around the loop.
+struct Snapshot {
+  std::string interrupts;  // /proc/interrupts
+  std::string softirqs;    // /proc/softirqs
+  std::string stat;        // /proc/stat
+  uint64_t involuntary_switches = 0;  // getrusage(RUSAGE_THREAD)
+  uint64_t voluntary_switches = 0;
+};
+
+struct SelfTestResult {
+  uint64_t consumed = 0;
+  uint64_t replies = 0;
+  uint64_t wrong_replies = 0;
+  std::vector<std::string> problems;
+};
+
+struct SessionResult {
+  Error error;
+  std::string dpdk_version;
+  std::string driver;  // the PMD's name
+  std::string mac;
+  uint64_t started_at_ms = 0;  // CLOCK_REALTIME, start of the measured window
+  uint64_t setup_ns = 0;       // from the call to the first poll
+  uint64_t duration_ns = 0;
+  Snapshot before;
+  Snapshot after;
+  PortStats port;
+  bool has_socket_drops = false;
+  uint64_t socket_drops = 0;
+  bool has_judge = false;
+  JudgeResult judge;
+  bool has_self_test = false;
+  SelfTestResult self_test;
+};
+
+// Blocks for the whole run. `figures` must be zero. Works once per process.
+SessionResult run_session(const SessionConfig& config, Figures& figures);
+
+}  // namespace bypass
