@@ -27,21 +27,26 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   return nics.map((nic) => judgeNic(nic, pools.value, facts.numa));
 });
 
+const free = (pool: HugepagePool) => (pool.free ?? 0) > 0;
+const unreadable = (pool: HugepagePool) => pool.free === null || pool.total === null;
+
 function judgeHost(pools: readonly HugepagePool[]): Judgement {
-  const free = pools.filter((pool) => pool.free > 0);
-  if (free.length > 0) {
+  const usable = pools.filter(free);
+  if (usable.length > 0) {
     return {
       subject: 'host',
       result: 'pass',
-      sentence: `free hugepages: ${describe(free)}`,
-      evidence: seen(free),
+      sentence: `free hugepages: ${describe(usable)}`,
+      evidence: seen(usable),
     };
   }
-  const taken = pools.some((pool) => pool.total > 0);
+  if (pools.some(unreadable)) return cannotBeRead('host', pools);
   return {
     subject: 'host',
     result: 'fail',
-    sentence: taken ? 'all hugepages are in use' : 'no hugepages are reserved',
+    sentence: pools.some((pool) => pool.total !== 0)
+      ? 'all hugepages are in use'
+      : 'no hugepages are reserved',
     evidence: seen(pools),
     remedy:
       'reserve pages on the node of the data NIC: echo COUNT > …/node*/hugepages/hugepages-*/nr_hugepages',
@@ -57,28 +62,37 @@ function judgeNic(nic: PciFunction, pools: readonly HugepagePool[], numa: Facts[
       result: 'unknown',
       sentence: 'which node the NIC is on is not known, so neither is whether its hugepages are near',
       evidence: [evidence(nic.node), ...seen(pools)],
-      remedy: 'find the slot in the board manual and name the node in the profile',
+      remedy: 'find the slot in the manual of the board, and which processor it belongs to',
     };
   }
   const near = pools.filter((pool) => pool.node === null || pool.node === node);
-  const free = near.filter((pool) => pool.free > 0);
-  if (free.length > 0) {
+  const usable = near.filter(free);
+  if (usable.length > 0) {
     return {
       subject: nic.address,
       result: 'pass',
-      sentence: `free hugepages on its node: ${describe(free)}`,
-      evidence: seen(free),
+      sentence: `free hugepages on its node: ${describe(usable)}`,
+      evidence: seen(usable),
     };
   }
-  const elsewhere = pools.some((pool) => pool.free > 0);
-  const held = near.some((pool) => pool.total > 0);
+  if (near.some(unreadable)) return cannotBeRead(nic.address, near);
+  const detail = near.some((pool) => pool.total !== 0)
+    ? ': all are in use'
+    : pools.some(free)
+      ? ', only on others'
+      : '';
   return {
     subject: nic.address,
     result: 'fail',
-    sentence: `no free hugepage on its node ${node ?? 0}${held ? ': all are in use' : elsewhere ? ', only on others' : ''}`,
-    evidence: seen(near),
+    sentence: `no free hugepage on its node ${node ?? 0}${detail}`,
+    evidence: near.length > 0 ? seen(near) : seen(pools),
     remedy: `echo COUNT > /sys/devices/system/node/node${node ?? 0}/hugepages/hugepages-2048kB/nr_hugepages`,
   };
+}
+
+function cannotBeRead(subject: string, pools: readonly HugepagePool[]): Judgement {
+  const sentence = 'how many hugepages are free cannot be read';
+  return { subject, result: 'unknown', sentence, evidence: seen(pools) };
 }
 
 function describe(pools: readonly HugepagePool[]): string {
@@ -91,12 +105,12 @@ function describe(pools: readonly HugepagePool[]): string {
 }
 
 function seen(pools: readonly HugepagePool[]): Finding['evidence'] {
-  return pools.map((pool) => ({
-    path:
-      pool.node === null
-        ? `/sys/kernel/mm/hugepages/hugepages-${pool.size / 1024}kB/free_hugepages`
-        : `/sys/devices/system/node/node${pool.node}/hugepages/hugepages-${pool.size / 1024}kB/free_hugepages`,
-    value: `${pool.free} of ${pool.total}`,
-    expected: 'more than 0 free',
-  }));
+  return pools.map((pool) => {
+    const folder = pool.node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${pool.node}`;
+    return {
+      path: `${folder}/hugepages/hugepages-${pool.size / 1024}kB/free_hugepages`,
+      value: pool.free === null ? '(cannot be read)' : `${pool.free} of ${pool.total ?? '?'}`,
+      expected: 'more than 0 free',
+    };
+  });
 }

@@ -5,6 +5,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "packet_fast.h"
+
 namespace bypass {
 namespace {
 
@@ -46,36 +48,59 @@ void publish(const Counters& now, uint64_t run_cycles, Figures& figures) {
   word[sequenceWord].store(sequence + 2, std::memory_order_release);
 }
 
+// Returns whether the packet is now a reply that can be sent; otherwise it is freed.
+__attribute__((noinline)) bool handle_unusual(const Responder& responder, rte_mbuf* packet, Counters& counters) {
+  // Only the first segment is looked at: a length beyond it counts as truncated.
+  const Handled handled = handle_frame(responder, rte_pktmbuf_mtod(packet, uint8_t*), packet->data_len);
+  counters.verdict[static_cast<size_t>(handled.verdict)]++;
+  if (handled.length == 0) {
+    rte_pktmbuf_free(packet);
+    return false;
+  }
+  if (packet->nb_segs != 1) {
+    rte_pktmbuf_free(packet->next);
+    packet->next = nullptr;
+    packet->nb_segs = 1;
+  }
+  packet->data_len = static_cast<uint16_t>(handled.length);
+  packet->pkt_len = handled.length;
+  return true;
+}
+
 // The kernel and many NICs take the VLAN tag out of the frame; a reply must carry it again.
-bool restore_vlan(rte_mbuf*& packet) {
-  if (rte_vlan_insert(&packet) != 0) return false;
-  packet->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
+__attribute__((noinline)) bool restore_vlan(rte_mbuf** packet, Counters& counters) {
+  if (rte_vlan_insert(packet) != 0) {
+    counters.dropped_tx++;
+    rte_pktmbuf_free(*packet);
+    return false;
+  }
+  (*packet)->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
   return true;
 }
 
 inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t count, Counters& counters) {
   rte_mbuf* replies[kBurst];
-  uint16_t reply_count = 0;
-  for (uint16_t i = 0; i < count; ++i) {
-    rte_mbuf* packet = packets[i];
+  rte_mbuf** next = replies;
+  const Responder responder = config.responder;
+  for (rte_mbuf **at = packets, **end = packets + count; at != end; ++at) {
+    rte_mbuf* packet = *at;
     const uint32_t length = packet->data_len;
     counters.octets += length;
-    // Only the first segment is looked at: a length beyond it counts as truncated.
-    const Handled handled = handle_frame(config.responder, rte_pktmbuf_mtod(packet, uint8_t*), length);
-    counters.verdict[static_cast<size_t>(handled.verdict)]++;
-    if (handled.length == 0 || unlikely(packet->nb_segs != 1)) {
-      rte_pktmbuf_free(packet);
+    Verdict verdict = kUndecided;
+    if (likely(packet->nb_segs == 1)) {
+      verdict = answer_fast(responder, rte_pktmbuf_mtod(packet, uint8_t*), length);
+    }
+    if (likely(verdict != kUndecided)) {
+      counters.verdict[static_cast<size_t>(verdict)]++;
+    } else if (!handle_unusual(responder, packet, counters)) {
       continue;
     }
-    packet->data_len = static_cast<uint16_t>(handled.length);
-    packet->pkt_len = handled.length;
-    if (unlikely((packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) && !restore_vlan(packet)) {
-      counters.dropped_tx++;
-      rte_pktmbuf_free(packet);
+    if (unlikely((packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) && !restore_vlan(&packet, counters)) {
       continue;
     }
-    replies[reply_count++] = packet;
+    *next++ = packet;
   }
+  const auto reply_count = static_cast<uint16_t>(next - replies);
   counters.received += count;
   if (reply_count == 0) return;
   const uint16_t sent = rte_eth_tx_burst(config.port, 0, replies, reply_count);

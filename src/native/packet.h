@@ -47,6 +47,9 @@ constexpr uint64_t kNoAddress = UINT64_MAX;
 // Who answers. Both values are in wire order, loaded from memory on a little-endian machine.
 struct Responder {
   uint64_t mac = 0;
+  // The same again, cut as a frame's bytes 6 to 11 are written: with the destination's word, and alone.
+  uint64_t mac_head = 0;
+  uint32_t mac_tail = 0;
   uint64_t address = kNoAddress;
 
   static Responder make(const uint8_t mac[6], const uint8_t* address_or_null);

@@ -137,8 +137,8 @@ const numa = z.strictObject({
 const hugepagePool = z.strictObject({
   node: z.int().nullable().describe('null where the kernel has no NUMA and one pool serves all'),
   size: count.describe('bytes'),
-  total: count.describe('nr_hugepages'),
-  free: count.describe('free_hugepages'),
+  total: count.nullable().describe('nr_hugepages; null when it cannot be read'),
+  free: count.nullable().describe('free_hugepages; null when it cannot be read'),
   surplus: count.describe('surplus_hugepages'),
 });
 

@@ -36,12 +36,17 @@ function pools(host: ReadHost): Fact<HugepagePool[]> {
 function poolsIn(host: ReadHost, folder: string, node: number | null): HugepagePool[] {
   return names(host, folder).flatMap((name) => {
     const kilobytes = /^hugepages-(\d{1,9})kB$/.exec(name)?.[1];
-    const read = (file: string) => attribute(host, `${folder}/${name}/${file}`, natural).value;
-    const total = read('nr_hugepages');
-    const free = read('free_hugepages');
-    // A pool that cannot be read is no pool: free pages must never be assumed.
-    if (kilobytes === undefined || total === undefined || free === undefined) return [];
-    return [{ node, size: Number(kilobytes) * 1024, total, free, surplus: read('surplus_hugepages') ?? 0 }];
+    const read = (file: string) => attribute(host, `${folder}/${name}/${file}`, natural).value ?? null;
+    if (kilobytes === undefined) return [];
+    return [
+      {
+        node,
+        size: Number(kilobytes) * 1024,
+        total: read('nr_hugepages'),
+        free: read('free_hugepages'),
+        surplus: read('surplus_hugepages') ?? 0,
+      },
+    ];
   });
 }
 

@@ -2,26 +2,23 @@ import { parseInterrupts } from '../formats/interrupts.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, IommuGroup } from './facts.ts';
-import { absent, attribute, known, linkName, names, numbered, textOrNothing, word } from './read.ts';
+import { attribute, known, linkName, listing, names, numbered, textOrNothing, word } from './read.ts';
 
 const UNITS = '/sys/class/iommu';
 const GROUPS = '/sys/kernel/iommu_groups';
 const DEVICES = '/sys/bus/pci/devices';
 
-export const iommuProbe = defineProbe('iommu', (host): Facts['iommu'] => {
-  const units = names(host, UNITS);
-  return {
-    units: units.length > 0 ? known([...units], UNITS) : absent('missing', 'no IOMMU is in use', UNITS),
-    groups: groups(host),
-    interruptRemapping: interruptRemapping(host),
-  };
-});
+export const iommuProbe = defineProbe('iommu', (host): Facts['iommu'] => ({
+  units: listing(host, UNITS, 'no IOMMU is in use'),
+  groups: groups(host),
+  interruptRemapping: interruptRemapping(host),
+}));
 
 function groups(host: ReadHost): Fact<IommuGroup[]> {
-  const ids = numbered(names(host, GROUPS), '');
-  if (ids.length === 0) return absent('missing', 'no IOMMU groups', GROUPS);
+  const found = listing(host, GROUPS, 'no IOMMU groups');
+  if (found.absent !== undefined) return found;
   return known(
-    ids.map((id) => ({
+    numbered(found.value, '').map((id) => ({
       id,
       type: attribute(host, `${GROUPS}/${id}/type`, word),
       members: names(host, `${GROUPS}/${id}/devices`).map((address) => ({

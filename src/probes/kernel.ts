@@ -4,7 +4,18 @@ import { parseAssignments, selectedWord } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact } from './facts.ts';
-import { absent, attribute, flag, guarded, known, names, natural, textOrNothing, word } from './read.ts';
+import {
+  absent,
+  attribute,
+  exists,
+  flag,
+  guarded,
+  known,
+  names,
+  natural,
+  textOrNothing,
+  word,
+} from './read.ts';
 
 /** What decides whether isolation, binding and hugepages can work at all (peers of this list: DPDK linux_gsg). */
 const BUILD_OPTIONS = [
@@ -148,10 +159,9 @@ function secureBoot(host: ReadHost): Fact<boolean> {
     const bytes = host.readBytes(path, 8);
     if (bytes?.length === 5) return known(bytes[4] === 1, path);
     if (bytes !== undefined) return absent('garbled', `${bytes.length} bytes where five are expected`, path);
-    const why =
-      names(host, '/sys/firmware/efi').length === 0
-        ? 'not started by UEFI'
-        : 'the firmware has no such variable';
-    return absent('missing', why, path);
+    if (!exists(host, '/sys/firmware/efi')) return absent('missing', 'not started by UEFI', path);
+    const mounted = names(host, folder).length > 0;
+    const why = mounted ? 'the firmware has no such variable' : 'efivarfs is not mounted';
+    return absent(mounted ? 'missing' : 'unsupported', why, path);
   });
 }

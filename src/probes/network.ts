@@ -4,6 +4,7 @@ import { parseAssignments } from '../formats/key-value.ts';
 import { ipv6Text, type Link } from '../formats/netlink.ts';
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { Answer, DriverInfo, ReadHost } from '../host/host.ts';
+import { ask } from './answers.ts';
 import { carriedBy } from './carried.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
@@ -27,7 +28,7 @@ type Neighbour = NonNullable<Facts['network']['neighbours']['value']>[number];
 export const networkProbe = defineProbe('network', (host) => {
   // The one plain file among the interfaces (drivers/net/bonding/bond_sysfs.c).
   const all = names(host, NET).filter((name) => name !== 'bonding_masters');
-  const links = host.ask('links');
+  const links = ask(host, 'links');
   const nameOf = interfaceNames(host, all, links);
   const interfaces = readInterfaces(host, all, links, nameOf);
   const found = routes(host, nameOf);
@@ -35,7 +36,7 @@ export const networkProbe = defineProbe('network', (host) => {
     interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
     carried: carriedBy(interfaces, found.value ?? []),
     routes: found,
-    rules: answered('RTM_GETRULE', host.ask('rules'), (rules) => [...rules]),
+    rules: answered('RTM_GETRULE', ask(host, 'rules'), (rules) => [...rules]),
     neighbours: neighbours(host, nameOf),
   };
 });
@@ -58,8 +59,8 @@ function readInterfaces(
   links: Answer<readonly Link[]>,
   nameOf: NameOf,
 ): NetworkInterface[] {
-  const drivers = host.ask('drivers');
-  const addresses = host.ask('addresses');
+  const drivers = ask(host, 'drivers');
+  const addresses = ask(host, 'addresses');
   return all.map((name) => {
     const link = 'answer' in links ? links.answer.find((candidate) => candidate.name === name) : undefined;
     const own =
@@ -220,7 +221,7 @@ function answered<T, U>(from: string, answer: Answer<T>, map: (value: T) => U): 
 }
 
 function routes(host: ReadHost, nameOf: NameOf): Fact<NetworkRoute[]> {
-  const answer = host.ask('routes');
+  const answer = ask(host, 'routes');
   if ('answer' in answer) {
     return known(
       answer.answer.map((entry) => ({ ...entry, interfaces: entry.interfaces.map(nameOf) })),
@@ -303,7 +304,7 @@ function hexAddress6(hex: string): string {
 }
 
 function neighbours(host: ReadHost, nameOf: NameOf): Fact<Neighbour[]> {
-  const answer = host.ask('neighbours');
+  const answer = ask(host, 'neighbours');
   if ('answer' in answer) {
     return known(
       answer.answer.map((entry) => ({ ...entry, interface: nameOf(entry.interface) })),

@@ -13,6 +13,7 @@ import {
   integer,
   known,
   linkName,
+  listing,
   names,
   natural,
   textOrNothing,
@@ -33,12 +34,10 @@ type Sriov = NonNullable<PciFunction['sriov']['value']>;
 type Remembered = NonNullable<PciFunction['remembered']['value']>;
 
 export const pciProbe = defineProbe('pci', (host): Facts['pci'] => {
-  const addresses = names(host, DEVICES).filter(isPciAddress);
-  if (addresses.length === 0) {
-    return { networkFunctions: absent('missing', 'the host has no PCI devices', DEVICES) };
-  }
+  const devices = listing(host, DEVICES, 'the host has no PCI devices');
+  if (devices.absent !== undefined) return { networkFunctions: devices };
   const memory = readMemory(host);
-  const found = addresses.flatMap((address) => {
+  const found = devices.value.filter(isPciAddress).flatMap((address) => {
     const code = textOrNothing(host, `${DEVICES}/${address}/class`);
     return code !== undefined && NETWORK_CLASS.test(code) ? [readFunction(host, address, code, memory)] : [];
   });

@@ -9,6 +9,7 @@ import {
   firstKnown,
   flag,
   known,
+  listing,
   names,
   natural,
   numbered,
@@ -40,7 +41,9 @@ export const powerProbe = defineProbe('power', (host) => ({
 /** Policies that agree in everything are one entry: a server has one per CPU. */
 function policies(host: ReadHost): Fact<Policy[]> {
   const folder = `${CPU}/cpufreq`;
-  const numbers = numbered(names(host, folder), 'policy');
+  const found = listing(host, folder, 'the kernel does not scale frequencies here');
+  if (found.absent !== undefined) return found;
+  const numbers = numbered(found.value, 'policy');
   if (numbers.length === 0) return absent('missing', 'the kernel does not scale frequencies here', folder);
   const merged = new Map<string, { cpus: CpuSet; settings: Settings }>();
   for (const number of numbers) {

@@ -54,6 +54,14 @@ export function textOrNothing(host: ReadHost, path: string): string | undefined 
   }
 }
 
+/** Names in a directory, of which there is at least one; `none` says what an empty or missing one means. */
+export function listing(host: ReadHost, path: string, none: string): Fact<string[]> {
+  return guarded(path, () => {
+    const found = host.list(path) ?? [];
+    return found.length > 0 ? known([...found], path) : absent('missing', none, path);
+  });
+}
+
 /** Names in a directory; none when it is missing or cannot be read. */
 export function names(host: ReadHost, path: string): readonly string[] {
   try {

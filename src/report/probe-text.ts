@@ -146,7 +146,7 @@ function cpuMap(facts: Facts, style: Style): string[] {
 
 function settings(facts: Facts, style: Style): string[] {
   const { hugepages, iommu, kernel, isolation, power, clock, stacks, bootLoader, services } = facts;
-  const pools = (hugepages.pools.value ?? []).filter((pool) => pool.total > 0);
+  const pools = (hugepages.pools.value ?? []).filter((pool) => pool.total !== 0);
   const running = (services.units.value ?? [])
     .filter((unit) => unit.running === true)
     .map((unit) => unit.name);
@@ -157,7 +157,7 @@ function settings(facts: Facts, style: Style): string[] {
       pools
         .map(
           (pool) =>
-            `${pool.free}/${pool.total} free of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
+            `${pool.free ?? '?'}/${pool.total ?? '?'} free of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
         )
         .join(', ') || 'none',
     ],

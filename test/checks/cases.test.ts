@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CHECKS, judge, verdictOf } from '../../src/checks/index.ts';
+import type { Finding } from '../../src/report/report.ts';
+import { type Change, factsOf, withFiles } from '../support/hosts.ts';
+
+const CASES = new URL('cases/', import.meta.url);
+
+/** What makes the recorded host ready: the one interrupt that is left on an isolated CPU goes to a housekeeping one. */
+const READY: Readonly<Record<string, Change>> = { '/proc/irq/140/effective_affinity_list': '3\n' };
+
+interface Case {
+  readonly note?: string;
+  readonly host: string;
+  /** Path to text, `{link}`, `{denied: errno}`, or null for a path that is gone. */
+  readonly changes: Readonly<Record<string, Change>>;
+  /** Every finding that is neither on the ready host; the others must stay as they are. */
+  readonly expect: readonly Pick<Finding, 'check' | 'subject' | 'result' | 'sentence'>[];
+}
+
+describe('each case changes the ready host and names every finding that this makes', () => {
+  it.each(readdirSync(CASES))('%s', (file) => {
+    const entry = JSON.parse(readFileSync(new URL(file, CASES), 'utf8')) as Case;
+    const ready = new Set(judgeHost(entry.host, {}).map(key));
+    const findings = judgeHost(entry.host, entry.changes);
+    const news = findings.filter((finding) => !ready.has(key(finding)) && isBad(finding));
+    expect(
+      news.map(({ check, subject, result, sentence }) => ({ check, subject, result, sentence })),
+    ).toEqual(expect.arrayContaining([...entry.expect]));
+    expect(news).toHaveLength(entry.expect.length);
+    for (const finding of news) {
+      expect(finding.evidence, finding.sentence).not.toEqual([]);
+      expect(finding.why).not.toBe('');
+    }
+    const worst = news.map((finding) => finding.result);
+    expect(verdictOf(findings)).toBe(
+      worst.includes('fail') ? 'not-ready' : worst.includes('unknown') ? 'cannot-know' : 'ready',
+    );
+  });
+
+  it('every check is turned red or unknown by some case', () => {
+    const covered = readdirSync(CASES).flatMap((file) =>
+      (JSON.parse(readFileSync(new URL(file, CASES), 'utf8')) as Case).expect
+        .filter((finding) => finding.result === 'fail' || finding.result === 'unknown')
+        .map((finding) => finding.check),
+    );
+    expect([...new Set(covered)].sort()).toEqual(CHECKS.map((check) => check.name).sort());
+  });
+});
+
+describe('the verdict is never greener than its evidence', () => {
+  const finding = (result: Finding['result']): Finding => ({
+    check: 'x',
+    subject: 'host',
+    result,
+    sentence: '',
+    evidence: [],
+    why: '',
+  });
+
+  it.each([
+    [['pass'], 'ready'],
+    [['pass', 'warn', 'skip'], 'ready'],
+    [['pass', 'unknown'], 'cannot-know'],
+    [['pass', 'unknown', 'fail'], 'not-ready'],
+    [['skip', 'warn'], 'cannot-know'],
+    [[], 'cannot-know'],
+  ] as const)('[J20] %j is %s', (results, verdict) => {
+    expect(verdictOf(results.map(finding))).toBe(verdict);
+  });
+
+  it('a host of which nothing can be read is never ready', () => {
+    const findings = judge(factsOf(withFiles([], { '/proc': 'a folder' })));
+    expect(findings.filter((entry) => entry.result === 'pass')).toEqual([]);
+    expect(verdictOf(findings)).toBe('not-ready');
+  });
+});
+
+function judgeHost(host: string, changes: Readonly<Record<string, Change>>): Finding[] {
+  return judge(factsOf(withFiles(host, { ...READY, ...changes })));
+}
+
+function isBad(finding: Finding): boolean {
+  return finding.result !== 'pass' && finding.result !== 'skip';
+}
+
+const key = (finding: Finding) =>
+  JSON.stringify([finding.check, finding.subject, finding.result, finding.sentence]);
