@@ -2,7 +2,6 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['./test/support/reporter.ts'],
     testTimeout: 30_000,
     // The poll loop wants a core to itself, so native tests run after one another and apart from the rest.
