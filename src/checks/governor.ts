@@ -14,13 +14,11 @@ export const governorCheck = defineCheck('governor', WHY, ({ power, isolation, m
       {
         subject: 'host',
         result: 'unknown',
-        sentence: virtual
-          ? 'the hypervisor decides the frequency; it cannot be known from inside'
-          : 'the kernel does not control the frequency; the firmware may',
+        sentence: virtual ? 'the hypervisor decides the frequency' : 'the firmware decides the frequency',
         evidence: [evidence(policies)],
         remedy: virtual
-          ? 'ask for a fixed frequency on the machine below'
-          : 'hand power management to the operating system in the firmware, or fix it to performance there',
+          ? 'fix the frequency on the machine below'
+          : 'let the firmware hand it to the kernel, or fix it there',
       },
     ];
   }

@@ -48,8 +48,7 @@ function judgeHost(pools: readonly HugepagePool[]): Judgement {
       ? 'all hugepages are in use'
       : 'no hugepages are reserved',
     evidence: seen(pools),
-    remedy:
-      'reserve pages on the node of the data NIC: echo COUNT > …/node*/hugepages/hugepages-*/nr_hugepages',
+    remedy: "raise nr_hugepages on the data NIC's node",
   };
 }
 

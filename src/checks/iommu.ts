@@ -27,8 +27,8 @@ export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machi
         sentence: 'the IOMMU is off',
         evidence: [evidence(units, 'at least one unit', list), evidence(groups, 'at least one group', count)],
         remedy: virtual
-          ? 'give this virtual machine a virtual IOMMU (libvirt <iommu model="intel"/>), then boot with iommu=pt'
-          : 'turn on VT-d or AMD-Vi in the firmware, then boot with iommu=pt (Intel: also intel_iommu=on)',
+          ? 'give this virtual machine a virtual IOMMU'
+          : 'turn on VT-d or AMD-Vi in the firmware; on Intel boot with intel_iommu=on',
       },
     ];
   }

@@ -32,7 +32,7 @@ export const nicDriverCheck = defineCheck('nic-driver', WHY, (facts) => {
       result: 'fail',
       sentence: 'no NIC is bound to a user-space driver',
       evidence: networkFunctions.value.map((nic) => evidence(nic.driver, 'vfio-pci')),
-      remedy: 'bind a NIC that carries nothing: set its driver_override to vfio-pci and probe it again',
+      remedy: 'bind one that carries nothing to vfio-pci',
     });
   }
   return findings;

@@ -32,10 +32,14 @@ export async function measure(seconds: number, context: Context): Promise<Measur
 }
 
 function describe(result: ValidateResult): Pick<Finding, 'result' | 'sentence' | 'evidence'> {
-  const where = result.mode === 'ring' ? 'ring self-test' : 'poll loop on a veth pair (no NIC)';
+  const { judge } = result;
+  const sentence =
+    judge?.kind === 'kernel' && result.verdict === 'ready'
+      ? `${judge.echo.received} of ${judge.echo.sent} echo requests answered on a veth pair (no NIC)`
+      : `${result.mode === 'ring' ? 'ring self-test' : 'veth pair'}: ${result.reasons[0] ?? result.verdict}`;
   return {
     result: RESULT[result.verdict],
-    sentence: `${where}: ${result.reasons[0] ?? result.verdict}`,
+    sentence,
     evidence: result.reasons.map((reason) => ({ path: `validate ${result.port.driver}`, value: reason })),
   };
 }

@@ -128,7 +128,9 @@ class NodeHost implements Host {
     try {
       const fd = fs.openSync(outside, fs.constants.O_WRONLY);
       try {
-        fs.writeSync(fd, value === '' ? '\n' : value);
+        const bytes = Buffer.from(value === '' ? '\n' : value);
+        // A part of a value is another value: what the kernel did not take whole was not taken.
+        if (fs.writeSync(fd, bytes) !== bytes.length) throw Object.assign(new Error(), { code: 'EIO' });
       } finally {
         fs.closeSync(fd);
       }

@@ -12,7 +12,7 @@
 #include <new>
 
 #include "figures.h"
-#include "packet.h"
+#include "packet_fast.h"
 #include "session.h"
 
 namespace bypass {
@@ -184,16 +184,21 @@ Value bucket(const CallbackInfo& info) {
   return number(info.Env(), bucket_of(static_cast<uint64_t>(info[0].ToNumber().Int64Value())));
 }
 
-// handleFrame(Buffer frame, Buffer mac, Buffer address | null): {verdict, length}; the frame is changed in place.
+// handleFrame(Buffer frame, Buffer mac, Buffer address | null): {verdict, length, fast}; the frame is changed in place.
 Value handle(const CallbackInfo& info) {
   const Env env = info.Env();
   auto frame = info[0].As<Napi::Buffer<uint8_t>>();
   auto mac = info[1].As<Napi::Buffer<uint8_t>>();
   const uint8_t* address = info[2].IsNull() ? nullptr : info[2].As<Napi::Buffer<uint8_t>>().Data();
-  const Handled handled = handle_frame(Responder::make(mac.Data(), address), frame.Data(), frame.Length());
+  const Responder responder = Responder::make(mac.Data(), address);
+  // As the loop does it (handle_batch).
+  Handled handled{answer_fast(responder, frame.Data(), frame.Length()), static_cast<uint32_t>(frame.Length())};
+  const bool fast = handled.verdict != kUndecided;
+  if (!fast) handled = handle_frame(responder, frame.Data(), frame.Length());
   Object object = Object::New(env);
   object["verdict"] = std::string(verdict_name(static_cast<size_t>(handled.verdict)));
   object["length"] = number(env, handled.length);
+  object["fast"] = fast;
   return object;
 }
 

@@ -5,9 +5,6 @@
 #pragma once
 
 #include <cstring>
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 #include "packet.h"
 
@@ -67,7 +64,7 @@ inline uint64_t add_wrapping(uint64_t sum, uint64_t word) {
 
 inline uint64_t sum_octets(const uint8_t* at, size_t length) {
   uint64_t sum = 0;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(BYPASS_PORTABLE_SUM)
   // A chain of add-with-carry, one instruction a word; compilers do not find it in portable code.
   for (size_t blocks = length / 64; blocks != 0; --blocks) {
     __asm__(

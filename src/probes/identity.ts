@@ -11,7 +11,7 @@ export interface Identity {
  * only for a report that is written to a file, and never for longer than `patience` milliseconds.
  */
 export async function identify(patience: number): Promise<Identity | undefined> {
-  const { cpu, osInfo, system } = await import('systeminformation');
+  const { cpu, osInfo, system } = (await import('systeminformation')).default;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, patience, undefined);

@@ -12,10 +12,11 @@ const MARK: Readonly<Record<Finding['result'], string>> = {
 const TEXT_COLUMN = 22;
 const COLOR = { pass: 'green', warn: 'yellow', fail: 'red', unknown: 'cyan', skip: 'dim' } as const;
 
-/** The findings, worst last so that they stand above the verdict; `verbose` adds the evidence of each. */
+/** The findings, worst last so that they stand above the verdict; `verbose` adds what was skipped, and all evidence. */
 export function renderCheck(report: CheckReport, style: Style, verbose: boolean): string {
   const order = ['skip', 'pass', 'warn', 'unknown', 'fail'] as const;
-  const sorted = [...report.findings].sort((a, b) => order.indexOf(a.result) - order.indexOf(b.result));
+  const shown = report.findings.filter((finding) => verbose || finding.result !== 'skip');
+  const sorted = shown.sort((a, b) => order.indexOf(a.result) - order.indexOf(b.result));
   const lines = sorted.flatMap((finding) => renderFinding(finding, style, verbose));
   return `${[...lines, '', renderVerdict(report, style)].join('\n')}\n`;
 }
@@ -48,7 +49,7 @@ function renderFinding(finding: Finding, style: Style, verbose: boolean): string
 }
 
 function renderVerdict(report: CheckReport, style: Style): string {
-  const counts = (['fail', 'unknown', 'warn', 'pass'] as const)
+  const counts = (['fail', 'unknown', 'warn', 'pass', 'skip'] as const)
     .map((result) => [result, report.findings.filter((finding) => finding.result === result).length] as const)
     .filter(([, count]) => count > 0)
     .map(([result, count]) => `${count} ${result}`);

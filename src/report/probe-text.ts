@@ -72,7 +72,7 @@ function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): strin
   const own = interfaces.value?.find((entry) => entry.pci === nic.address);
   const speed = own?.speed.value === undefined ? '' : `${own.speed.value / 1000}G`;
   const pcie = nic.link.value === undefined ? '' : `x${nic.link.value.width}`;
-  const state = own === undefined ? '' : own.carrier.value === true ? 'up' : 'down';
+  const state = own === undefined ? '' : own.carrier.value === true ? (speed === '' ? 'up' : '') : 'down';
   return [state, speed, pcie].filter(Boolean).join(' ') || '-';
 }
 
