@@ -1,0 +1,80 @@
+// How fast the command starts, against Node itself and against dpdk-devbind.py: minimum of interleaved runs, as ratios
+// and differences from one run. With --gate the exit code says whether the budgets are kept.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROUNDS = 10;
+/** Milliseconds over Node's own start. */
+const BUDGET_MS = 35;
+const BUDGET_DEVBIND = 0.6;
+/** The largest recorded host against the smallest. */
+const BUDGET_SIZE = 3;
+
+const command = (...args) => [process.execPath, [`${ROOT}bin/bypass-setup`, ...args]];
+const scratch = mkdtempSync(`${tmpdir()}/bypass-setup-bench-`);
+process.on('exit', () => rmSync(scratch, { recursive: true }));
+await build({
+  entryPoints: [`${ROOT}bench/large-server.ts`],
+  outfile: `${scratch}/large-server.mjs`,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  // The recorded hosts are found beside their source.
+  define: { 'import.meta.url': JSON.stringify(new URL('../test/support/hosts.ts', import.meta.url).href) },
+});
+const { largeServer, unpack } = await import(`${scratch}/large-server.mjs`);
+unpack(largeServer(), `${scratch}/large`);
+unpack(readFileSync(`${ROOT}test/fixtures/hosts/firecracker-vm.tree`, 'utf8'), `${scratch}/small`);
+
+const contenders = {
+  node: [process.execPath, ['-e', '0']],
+  check: command('check'),
+  'probe --json': command('probe', '--json'),
+  'smallest host': command('check', '--root', `${scratch}/small`),
+  'largest host': command('check', '--root', `${scratch}/large`),
+};
+const devbind = ['/usr/bin/dpdk-devbind.py', '/usr/local/bin/dpdk-devbind.py'].find((path) =>
+  existsSync(path),
+);
+const lspci = spawnSync('lspci', ['-v'], { stdio: 'ignore' }).status === 0;
+if (devbind && lspci) contenders.devbind = [devbind, ['--status']];
+
+const best = {};
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [name, [file, args]] of Object.entries(contenders)) {
+    const start = process.hrtime.bigint();
+    const { error } = spawnSync(file, args, { stdio: 'ignore' });
+    if (error) throw error;
+    const took = Number(process.hrtime.bigint() - start) / 1e6;
+    best[name] = Math.min(best[name] ?? Number.POSITIVE_INFINITY, took);
+  }
+}
+
+let broken = 0;
+console.log(`minimum of ${ROUNDS} interleaved runs; node -e 0 takes ${best.node.toFixed(1)} ms here`);
+for (const name of ['check', 'probe --json']) {
+  row(`${name} over node`, best[name] - best.node, BUDGET_MS, 'ms');
+  if (best.devbind) row(`${name} / dpdk-devbind.py --status`, best[name] / best.devbind, BUDGET_DEVBIND, '');
+}
+row(
+  'check of the largest recorded host / the smallest',
+  best['largest host'] / best['smallest host'],
+  BUDGET_SIZE,
+  '',
+);
+if (!best.devbind)
+  console.log('dpdk-devbind.py or lspci is not installed, so there is no comparison with it');
+if (process.argv.includes('--gate') && broken > 0) process.exitCode = 1;
+
+function row(title, value, budget, unit) {
+  const kept = value <= budget;
+  if (!kept) broken++;
+  const limit = `${budget}${unit && ` ${unit}`}`;
+  console.log(
+    `${title.padEnd(52)} ${value.toFixed(2).padStart(7)} ${unit.padEnd(2)}  budget ${limit}${kept ? '' : '  OVER'}`,
+  );
+}

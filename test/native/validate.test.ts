@@ -1,0 +1,454 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { EXIT, ToolError } from '../../src/host/errors.ts';
+import { type ValidateOptions, validate } from '../../src/native/client.ts';
+import { addonError } from '../../src/native/installation.ts';
+import { type ValidateResult, validateResult } from '../../src/native/messages.ts';
+import { namespaceCommand } from '../../src/native/namespaces.ts';
+import {
+  allNamespaces,
+  children,
+  eventually,
+  isAlive,
+  isRoot,
+  type Lab,
+  leftBehind,
+  namespacesOf,
+  noAddon,
+  openLab,
+  traces,
+  works,
+} from './support.ts';
+
+let lab: Lab & { close: () => void };
+let namespaces = false;
+beforeAll(async () => {
+  if (noAddon === undefined) lab = openLab();
+  namespaces = 'argv' in (await namespaceCommand());
+});
+afterAll(() => lab?.close());
+
+interface Needs {
+  root?: boolean;
+  namespaces?: boolean;
+}
+
+/** A test that skips, with the reason, where this machine cannot run it. */
+const test = (title: string, needs: Needs, body: (ctx: TestContext) => Promise<void> | void) =>
+  it(title, async (ctx) => {
+    if (noAddon !== undefined) return ctx.skip(noAddon);
+    if (needs.root === true && !isRoot) return ctx.skip('needs root');
+    if (needs.namespaces === true && !namespaces) return ctx.skip('namespaces are not permitted here');
+    await body(ctx);
+  });
+
+const embedded = (seconds: number): ValidateOptions => ({ target: { mode: 'embedded' }, seconds });
+
+type Said =
+  | { result: ValidateResult; error?: undefined }
+  | { result?: undefined; error: { code: string; exitCode: number; text: string } };
+
+/** Runs driver.ts behind these words, for instance `setpriv --reuid=65534`. */
+function drive(prefix: readonly string[], options: ValidateOptions, env: NodeJS.ProcessEnv = {}): Said {
+  const [command = '', ...rest] = [...prefix, process.execPath, lab.driver, JSON.stringify(options)];
+  const run = spawnSync(command, rest, { encoding: 'utf8', env: { ...process.env, ...env } });
+  try {
+    return JSON.parse(run.stdout.trim().split('\n').at(-1) ?? '') as Said;
+  } catch {
+    throw new Error(`the driver said: ${run.stdout}${run.stderr} (${run.status ?? run.signal})`);
+  }
+}
+
+async function errorOf(run: Promise<unknown>): Promise<ToolError> {
+  try {
+    await run;
+  } catch (error) {
+    if (error instanceof ToolError) return error;
+    throw error;
+  }
+  throw new Error('it succeeded');
+}
+
+function expectKernelJudged(result: ValidateResult): void {
+  expect(validateResult.parse(result)).toEqual(result);
+  expect(result.reasons.join('\n')).toContain('resolved 198.18.0.2 by ARP');
+  expect(result).toMatchObject({
+    mode: 'embedded',
+    verdict: 'ready',
+    notes: [],
+    schema: 'bypass-setup/validate@1',
+  });
+  const { judge, packets } = result;
+  if (judge?.kind !== 'kernel') throw new Error('no kernel judged');
+  expect(judge.problems).toEqual([]);
+  expect(judge.neighbour).toEqual({ state: 'REACHABLE', mac: result.port.mac });
+  expect(judge.echo).toMatchObject({ received: judge.echo.sent, corrupt: 0, largest: 1472 });
+  expect(judge.arpResolutions).toBeGreaterThan(1);
+  // Two accounts of the same packets, one from each end of the wire.
+  expect(packets.answeredIcmp).toBe(judge.echo.sent);
+  expect(packets.answeredArp).toBeGreaterThanOrEqual(judge.arpResolutions);
+  expect(packets.ignored['ip-other-address']).toBe(judge.misdirected.sent);
+  expect(packets).toMatchObject({ droppedRx: 0, droppedTx: 0, txErrors: 0 });
+  const ignored = Object.values(packets.ignored).reduce((sum, count) => sum + count, 0);
+  expect(packets.received).toBe(packets.answeredArp + packets.answeredIcmp + ignored);
+  expect(packets.sent).toBe(packets.answeredArp + packets.answeredIcmp);
+}
+
+describe('validate --embedded', () => {
+  test('[H5] the kernel resolves the validator by ARP and pings it, within three seconds', {
+    namespaces: true,
+  }, async () => {
+    const before = traces();
+    const started = Date.now();
+    const progress: number[] = [];
+    const result = await validate(embedded(1), {
+      installation: lab,
+      onProgress: ({ polls }) => progress.push(polls),
+    });
+    expect(Date.now() - started).toBeLessThan(3000);
+    expectKernelJudged(result);
+    expect(progress.length).toBeGreaterThan(4);
+    expect([...progress].sort((a, b) => a - b)).toEqual(progress);
+    expect(await leftBehind(before)).toEqual([]);
+  });
+
+  test('[S6] requests for other addresses stay unanswered', { namespaces: true }, async () => {
+    const { judge, packets } = await validate(embedded(0.6), { installation: lab });
+    if (judge?.kind !== 'kernel') throw new Error('no kernel judged');
+    expect(['FAILED', 'INCOMPLETE']).toContain(judge.otherAddress.neighbourState);
+    expect(judge.otherAddress.replies).toBe(0);
+    expect(packets.ignored['arp-other-address']).toBeGreaterThan(0);
+    expect(judge.misdirected.sent).toBeGreaterThan(0);
+    expect(judge.misdirected.replies).toBe(0);
+  });
+
+  test('[S7] [H1] gaps are measured and attributed', { namespaces: true }, async () => {
+    const { gaps, polls, clock, core, batches, durationSeconds } = await validate(embedded(0.6), {
+      installation: lab,
+    });
+    expect(durationSeconds).toBeGreaterThan(0.59);
+    expect(durationSeconds).toBeLessThan(0.75);
+    expect(clock.resolutionNs).toBeGreaterThan(0);
+    expect(clock.resolutionNs).toBeLessThan(100);
+    expect(gaps.p50Ns).toBeGreaterThan(0);
+    expect(gaps.p50Ns).toBeLessThanOrEqual(gaps.p99Ns);
+    expect(gaps.p99Ns).toBeLessThanOrEqual(gaps.p999Ns);
+    expect(gaps.p999Ns).toBeLessThanOrEqual(gaps.maxNs);
+    expect(gaps.histogram.reduce((sum, { count }) => sum + count, 0)).toBe(gaps.count);
+    expect(polls.total).toBe(polls.empty + batches.count);
+    // Every gap holds at most `stride` empty polls.
+    expect(polls.empty).toBeLessThanOrEqual(gaps.count * polls.stride);
+    expect(core.interrupts?.length).toBeGreaterThan(0);
+  });
+
+  test('every stride gives the same packets', { namespaces: true }, async () => {
+    for (const stride of [1, 2, 8] as const) {
+      const result = await validate({ ...embedded(0.4), stride }, { installation: lab });
+      expect(result.polls.stride).toBe(stride);
+      expect(result.verdict, result.reasons.join()).toBe('ready');
+    }
+  });
+
+  test('[H5] works for an ordinary user', { root: true }, (ctx) => {
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+    if (!works(...(nobody as [string]), 'unshare', '-Urn', 'true'))
+      ctx.skip('user namespaces are not permitted here');
+    const { result, error } = drive(nobody, embedded(0.6), { HOME: '/' });
+    expect(error).toBeUndefined();
+    if (result !== undefined) expectKernelJudged(result);
+  });
+
+  test('falls back to the self-test where namespaces are forbidden, and does not call that ready', {}, (ctx) => {
+    // The limit holds for this user namespace and those below it only, user_namespaces(7).
+    const forbid = [
+      'unshare',
+      '-Ur',
+      'sh',
+      '-c',
+      'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"',
+      'sh',
+    ];
+    if (!works(...(forbid as [string]), 'true')) ctx.skip('user namespaces are not permitted here');
+    const { result } = drive(forbid, embedded(0.3));
+    expect(result).toMatchObject({ mode: 'ring', verdict: 'cannot-know' });
+    expect(result?.notes.join()).toContain('user.max_net_namespaces = 0');
+    expect(result?.reasons.join()).toContain('no kernel and no interface took part');
+  });
+});
+
+describe('the self-test', () => {
+  test('[H5] counts and answers exactly, for any user', {}, async () => {
+    const before = traces();
+    const result = await validate({ target: { mode: 'ring' }, seconds: 0.4 }, { installation: lab });
+    expect(result).toMatchObject({ mode: 'ring', verdict: 'ready' });
+    expect(result.judge).toMatchObject({ kind: 'self-test', problems: [], wrongReplies: 0 });
+    expect(result.packets.received).toBeGreaterThan(1000);
+    expect(await leftBehind(before)).toEqual([]);
+  });
+
+  test('leaves nothing behind as an ordinary user either', { root: true }, async () => {
+    const before = traces();
+    const { result } = drive(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'], {
+      target: { mode: 'ring' },
+      seconds: 0.3,
+    });
+    expect(result?.verdict).toBe('ready');
+    expect(await leftBehind(before)).toEqual([]);
+  });
+});
+
+// A wire of this test's own: two namespaces, the interface in the first, ping and arping in the second. Everything in
+// them ends with the script.
+const WIRE = `
+set -eu
+unshare -n sleep 60 & peer=$!
+trap 'kill $peer' EXIT
+while [ "$(readlink /proc/$peer/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
+mount -t sysfs none /sys
+ip link add bt0 type veth peer name bt1 netns $peer
+ip link set bt0 addrgenmode none
+nsenter -t $peer -n ip link set bt1 addrgenmode none
+nsenter -t $peer -n ip link set bt1 up
+nsenter -t $peer -n ip addr add 198.18.7.1/24 dev bt1
+ip link set bt0 up
+ip link set bt0 promisc on
+state() { cat /sys/class/net/bt0/flags /sys/class/net/bt0/address /sys/class/net/bt0/addr_assign_type; }
+state > "$1/before"
+( sleep 0.6
+  nsenter -t $peer -n ping -n -q -c 20 -i 0.02 -W 0.5 -s 1000 198.18.7.2 > "$1/ping" 2>&1 || true
+  # Two programs have that name: Thomas Habets' takes -i, that of iputils -I.
+  if arping --help 2>&1 | grep -q Habets; then flag=-i; else flag=-I; fi
+  nsenter -t $peer -n arping -c 2 -w 3 $flag bt1 198.18.7.2 > "$1/arping" 2>&1 || true
+  nsenter -t $peer -n ping -n -q -c 1 -W 0.5 198.18.7.3 > "$1/other" 2>&1 || true
+) &
+asker=$!
+shift
+"$@"
+wait $asker
+state > "$LAB/after"
+`;
+
+describe('validate --iface', () => {
+  const onWire = (ctx: TestContext, target: ValidateOptions['target'], seconds: number) => {
+    for (const program of ['ip', 'ping', 'nsenter']) {
+      if (!works('sh', '-c', `command -v ${program}`)) ctx.skip(`${program} is not installed`);
+    }
+    const script = join(lab.folder, 'wire.sh');
+    writeFileSync(script, WIRE);
+    const said = drive(
+      ['unshare', '-nm', 'sh', script, lab.folder],
+      { target, seconds },
+      { LAB: lab.folder },
+    );
+    const read = (name: string) =>
+      existsSync(join(lab.folder, name)) ? readFileSync(join(lab.folder, name), 'utf8') : '';
+    return { ...said, read };
+  };
+
+  test('[H5] ping and arping from another namespace are answered', {
+    root: true,
+    namespaces: true,
+  }, (ctx) => {
+    const { result, read } = onWire(ctx, { mode: 'interface', iface: 'bt0', address: '198.18.7.2' }, 5);
+    expect(read('ping')).toContain('20 packets transmitted, 20 received');
+    if (works('sh', '-c', 'command -v arping'))
+      expect(read('arping')).toMatch(/2 packets received|Received 2 response/);
+    expect(read('other')).toContain('0 received');
+    expect(result?.verdict, result?.reasons.join()).toBe('ready');
+    expect(result?.packets.answeredIcmp).toBe(20);
+    expect(result?.packets.droppedRxSources).toHaveProperty('PACKET_STATISTICS.tp_drops', 0);
+    // IFF_PROMISC was set by the operator and stays; neither the MAC address nor its origin changed.
+    expect(read('after')).toBe(read('before'));
+    expect(Number(read('before').split('\n')[0]) & 0x100).toBe(0x100);
+  });
+
+  test('[S6] without an address it counts and answers nothing', { root: true, namespaces: true }, (ctx) => {
+    const { result, read } = onWire(ctx, { mode: 'interface', iface: 'bt0' }, 2.5);
+    expect(read('ping')).toContain(' 0 received');
+    expect(result).toMatchObject({
+      verdict: 'cannot-know',
+      packets: { answeredArp: 0, answeredIcmp: 0, sent: 0 },
+    });
+    expect(result?.packets.ignored['arp-other-address']).toBeGreaterThan(0);
+    expect(read('after')).toBe(read('before'));
+  });
+
+  const ethernet = existsSync('/sys/class/net')
+    ? readdirSync('/sys/class/net').find((name) => {
+        const read = (file: string) => readFileSync(`/sys/class/net/${name}/${file}`, 'utf8').trim();
+        return (
+          existsSync(`/sys/class/net/${name}/type`) && read('type') === '1' && Number(read('flags')) % 2 === 1
+        );
+      })
+    : undefined;
+
+  test('refuses an interface that does not exist, is no Ethernet, or has an impossible name', {}, async () => {
+    const refused = async (iface: string) =>
+      errorOf(validate({ target: { mode: 'interface', iface }, seconds: 1 }, { installation: lab }));
+    expect(await refused('nosuch0')).toMatchObject({
+      code: 'NO_SUCH_INTERFACE',
+      subject: 'nosuch0',
+      exitCode: EXIT.usage,
+    });
+    expect(await refused('lo')).toMatchObject({ code: 'NOT_ETHERNET', exitCode: EXIT.usage });
+    expect(await refused('eth0,qpairs=2')).toMatchObject({ code: 'USAGE', exitCode: EXIT.usage });
+  });
+
+  test('says which privilege is missing', { root: true }, (ctx) => {
+    if (ethernet === undefined) ctx.skip('no Ethernet interface is up');
+    const { error } = drive(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'], {
+      target: { mode: 'interface', iface: ethernet ?? '' },
+      seconds: 1,
+    });
+    expect(error).toMatchObject({ code: 'NOT_PRIVILEGED', exitCode: EXIT.noPrivilege });
+    expect(error?.text).toContain('CAP_NET_RAW');
+  });
+
+  test('says when DPDK starts without a port', { root: true, namespaces: true }, (ctx) => {
+    if (ethernet === undefined) ctx.skip('no Ethernet interface is up');
+    // /sys still shows the host's interfaces, but the new namespace does not have them.
+    const { error } = drive(['unshare', '-n'], {
+      target: { mode: 'interface', iface: ethernet ?? '' },
+      seconds: 1,
+    });
+    expect(error?.code, error?.text).toMatch(/^(PORT_NOT_OPENED|EAL_INIT)$/);
+    expect(error?.text).toContain(ethernet);
+  });
+});
+
+describe('what can go wrong', () => {
+  const childOf = async (): Promise<number> => {
+    let found: number[] = [];
+    await eventually(() => {
+      found = children(process.pid).filter((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker.mjs'),
+      );
+      return found.length > 0;
+    });
+    return found[0] ?? 0;
+  };
+
+  for (const signal of ['SIGSEGV', 'SIGABRT', 'SIGKILL'] as const) {
+    test(`a child ended by ${signal} is an error with that name, and nothing is left`, {
+      namespaces: true,
+    }, async () => {
+      const before = traces();
+      let killed = false;
+      const error = await errorOf(
+        validate(embedded(10), {
+          installation: lab,
+          onProgress: () => {
+            if (killed) return;
+            killed = true;
+            void childOf().then((pid) => process.kill(pid, signal));
+          },
+        }),
+      );
+      expect(error.code).toBe('VALIDATOR_CRASHED');
+      expect(error.message).toContain(signal);
+      expect(await leftBehind(before)).toEqual([]);
+      expect(existsSync('core') || existsSync('vgcore')).toBe(false);
+    });
+  }
+
+  test('a parent killed with -9 leaves no process, namespace, interface or file', {
+    namespaces: true,
+  }, async () => {
+    const before = traces();
+    const parent = spawn(process.execPath, [lab.driver, JSON.stringify(embedded(30))], { stdio: 'ignore' });
+    const pid = parent.pid ?? 0;
+    const workers = () =>
+      children(pid).filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('worker.mjs'));
+    // Polling, with a peer: the child lives in two namespaces by then.
+    const polls = (child: number | undefined) =>
+      child !== undefined && new Set(namespacesOf(child)).size === 2;
+    expect(await eventually(() => polls(workers()[0]))).toBe(true);
+    const [child = 0] = workers();
+    const namespacesThen = namespacesOf(child).filter(
+      (namespace) => !namespacesOf(process.pid).includes(namespace),
+    );
+    expect(new Set(namespacesThen).size).toBe(2);
+    expect(isAlive(child)).toBe(true);
+    process.kill(pid, 'SIGKILL');
+    expect(await eventually(() => !isAlive(child))).toBe(true);
+    expect(namespacesThen.filter((namespace) => allNamespaces().has(namespace))).toEqual([]);
+    expect(await leftBehind(before)).toEqual([]);
+  });
+
+  test('an interruption ends the run at once', { namespaces: true }, async () => {
+    const before = traces();
+    const abort = new AbortController();
+    let interruptedAt = 0;
+    const error = await errorOf(
+      validate(embedded(30), {
+        installation: lab,
+        signal: abort.signal,
+        onProgress: () => {
+          interruptedAt ||= Date.now();
+          abort.abort();
+        },
+      }),
+    );
+    expect(error.code).toBe('INTERRUPTED');
+    expect(Date.now() - interruptedAt).toBeLessThan(2500);
+    expect(await leftBehind(before)).toEqual([]);
+  });
+
+  test('a full disk is an error, not a SIGBUS', {}, (ctx) => {
+    const full =
+      'mount -t tmpfs -o size=16k none /dev/shm && mkdir -p "$TMPDIR" && mount -t tmpfs -o size=16k none "$TMPDIR" && exec "$@"';
+    const prefix = ['unshare', ...(isRoot ? ['-m'] : ['-Urm']), 'sh', '-c', full, 'sh'];
+    const TMPDIR = join(lab.folder, 'full');
+    if (
+      spawnSync(prefix[0] ?? '', [...prefix.slice(1), 'true'], { env: { ...process.env, TMPDIR } }).status !==
+      0
+    ) {
+      ctx.skip('mounting is not permitted here');
+    }
+    const { error } = drive(prefix, { target: { mode: 'ring' }, seconds: 0.3 }, { TMPDIR });
+    expect(error?.code, error?.text).toBe('DISK_FULL');
+    expect(error?.text).toContain('/dev/shm');
+    expect(error?.text).toContain('hint: ');
+  });
+
+  test('a CPU that this process may not use', {}, async () => {
+    const error = await errorOf(validate({ ...embedded(1), cpu: 4095 }, { installation: lab }));
+    expect(error).toMatchObject({ code: 'CPU_NOT_ALLOWED', subject: 'CPU 4095', exitCode: EXIT.usage });
+  });
+
+  test('a duration out of range', {}, async () => {
+    for (const seconds of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 0.1]) {
+      expect(await errorOf(validate(embedded(seconds), { installation: lab }))).toMatchObject({
+        exitCode: EXIT.usage,
+      });
+    }
+  });
+
+  test('an addon that was not built, or that is none', {}, async () => {
+    const missing = { ...lab, addonPath: join(lab.folder, 'nothing.node') };
+    const notBuilt = await errorOf(
+      validate({ target: { mode: 'ring' }, seconds: 0.3 }, { installation: missing }),
+    );
+    expect(['ADDON_NOT_BUILT', 'DPDK_MISSING']).toContain(notBuilt.code);
+    expect(notBuilt.hint).toContain('npm run build:native');
+
+    const garbage = join(lab.folder, 'garbage.node');
+    writeFileSync(garbage, 'not an ELF file');
+    const broken = await errorOf(
+      validate({ target: { mode: 'ring' }, seconds: 0.3 }, { installation: { ...lab, addonPath: garbage } }),
+    );
+    expect(broken.code).toBe('ADDON_LOAD');
+    expect(broken.subject).toBe(garbage);
+  });
+
+  it('a DPDK library that is gone is named', () => {
+    const paths = { workerPath: '/w', addonPath: '/a/validator.node' };
+    const said = 'librte_ethdev.so.23: cannot open shared object file: No such file or directory';
+    const error = addonError(paths, said);
+    expect(error.code).toBe('DPDK_MISSING');
+    expect(error.message).toContain('librte_ethdev.so.23');
+    expect(error.hint).toContain('npm run build:native');
+  });
+});

@@ -1,0 +1,494 @@
+import { describe, expect, test } from 'vitest';
+import { absent, type Change, factsOf, fixtureHost, known, theValue, withFiles } from '../support/hosts.ts';
+
+const smt = factsOf(fixtureHost('two-socket-smt'));
+const bond = factsOf(fixtureHost('bond-vlan'));
+const sparse = factsOf(fixtureHost('offline-sparse'));
+const arm = factsOf(fixtureHost('arm64-server'));
+const vm = factsOf(fixtureHost('firecracker-vm'));
+const varied = (name: string, changes: Readonly<Record<string, Change>>) => factsOf(withFiles(name, changes));
+
+const CPU = '/sys/devices/system/cpu';
+const NODE = '/sys/devices/system/node';
+
+describe('isolation', () => {
+  test('in force, and as the command line asks for it', () => {
+    expect(smt.isolation).toEqual({
+      isolated: known('17-31,49-63', `${CPU}/isolated`),
+      nohzFull: known('17-31,49-63', `${CPU}/nohz_full`),
+      rcuNocbs: known('17-31,49-63', 'syslog(2)'),
+      cgroup: known('', '/sys/fs/cgroup/cpuset.cpus.isolated'),
+      requested: known(
+        {
+          isolcpus: '17-31,49-63',
+          nohzFull: '17-31,49-63',
+          rcuNocbs: '17-31,49-63',
+          irqaffinity: '0-16,32-48',
+        },
+        '/proc/cmdline',
+      ),
+      workqueues: known('0-16,32-48', '/sys/devices/virtual/workqueue/cpumask'),
+      initAffinity: known('0-16,32-48', '/proc/1/status'),
+    });
+  });
+
+  test('asked for and in force are not the same', () => {
+    expect(bond.isolation.requested).toEqual(
+      known({ isolcpus: '2-3', nohzFull: '2-3', rcuNocbs: '2-7', irqaffinity: '' }, '/proc/cmdline'),
+    );
+    expect(bond.isolation.rcuNocbs).toEqual(known('2-3', 'syslog(2)'));
+    expect(theValue(arm.isolation.requested)).toEqual({
+      isolcpus: '',
+      nohzFull: '0-3',
+      rcuNocbs: '',
+      irqaffinity: '0',
+    });
+  });
+
+  test.each([
+    [
+      'the first isolcpus and nohz_full count',
+      'isolcpus=1 isolcpus=2 nohz_full=1 nohz_full=3',
+      ['1', '1', '', ''],
+    ],
+    [
+      'the last rcu_nocbs and irqaffinity count',
+      'rcu_nocbs=1 rcu_nocbs irqaffinity=0 irqaffinity=0-1',
+      ['', '', '', '0-1'],
+    ],
+    ['what follows -- is not for the kernel', 'quiet -- isolcpus=2', ['', '', '', '']],
+    ['flags before the list', 'isolcpus=nohz,domain,managed_irq,1-N', ['1-3', '', '', '']],
+    ['strides', 'nohz_full=0-3:1/2', ['', '0,2', '', '']],
+  ])('on the command line %s', (_, line, [isolcpus, nohzFull, rcuNocbs, irqaffinity]) => {
+    const facts = varied('bond-vlan', { '/proc/cmdline': `${line}\n` });
+    expect(theValue(facts.isolation.requested)).toEqual({ isolcpus, nohzFull, rcuNocbs, irqaffinity });
+  });
+
+  test('a list that is none', () => {
+    expect(varied('bond-vlan', { '/proc/cmdline': 'isolcpus=2..3\n' }).isolation.requested).toEqual(
+      absent(
+        'garbled',
+        'not a CPU list: "2..3" (expected numbers and ranges such as 0-3,8)',
+        '/proc/cmdline',
+      ),
+    );
+  });
+
+  test('(null) is no CPU, and a kernel without tickless CPUs has no file', () => {
+    expect(sparse.isolation.nohzFull).toEqual(known('', `${CPU}/nohz_full`));
+    expect(vm.isolation.nohzFull).toEqual(absent('missing', 'no such file', `${CPU}/nohz_full`));
+  });
+
+  test.each([
+    ['(none)', '<6>[    0.000000] rcu: \tOffload RCU callbacks from CPUs: (none).\n', known('', 'syslog(2)')],
+    ['not a word', '<5>[    0.000000] Linux version 6.1\n', known('', 'syslog(2)')],
+    [
+      'overwritten',
+      '<6>[ 9999.000000] usb 1-1: new device\n',
+      absent('missing', 'the ring buffer no longer holds the start of this boot', 'syslog(2)'),
+    ],
+    [
+      'garbled',
+      'rcu: Offload RCU callbacks from CPUs: 3-1.\n',
+      absent('garbled', 'not a CPU list: "3-1" (the range 3-1 runs backwards)', 'syslog(2)'),
+    ],
+  ])('callbacks offloaded, in the log: %s', (_, answer, fact) => {
+    const facts = varied('bond-vlan', { '/.kernel/kernelLog.json': JSON.stringify({ answer }) });
+    expect(facts.isolation.rcuNocbs).toEqual(fact);
+  });
+
+  test('a log that the kernel does not show', () => {
+    const answer = JSON.stringify({ unanswered: 'syslog(2) refused: EPERM' });
+    const facts = varied('bond-vlan', { '/.kernel/kernelLog.json': answer });
+    const refused = absent('unsupported', 'syslog(2) refused: EPERM', 'syslog(2)');
+    expect([facts.isolation.rcuNocbs, facts.kernel.complaints]).toEqual([refused, refused]);
+  });
+});
+
+describe('the kernel', () => {
+  test('its complaints about the command line, and none', () => {
+    expect(bond.kernel.complaints).toEqual(
+      known(
+        [
+          'isolcpus: Skipped unknown flag domian',
+          "kernel parameter 'rcu_nocbs=', 'nohz_full', or 'isolcpus=' contains nonexistent CPUs.",
+          'HugeTLB: unsupported hugepagesz=3M',
+          'HugeTLB: hugepages=7 does not follow a valid hugepagesz, ignoring',
+          'Unknown kernel command line parameters "isolcpu=3", will be passed to user space.',
+        ],
+        'syslog(2)',
+      ),
+    );
+    expect(smt.kernel.complaints).toEqual(known([], 'syslog(2)'));
+  });
+
+  test('release, distribution, taint and modules', () => {
+    expect(smt.kernel).toMatchObject({
+      release: known('6.1.0-28-amd64', '/proc/sys/kernel/osrelease'),
+      bootId: known('5f0e6c1e-0d0c-4b0a-9a58-0c1d2e3f4a5b', '/proc/sys/kernel/random/boot_id'),
+      distribution: known(
+        { id: 'debian', version: '12', name: 'Debian GNU/Linux 12 (bookworm)' },
+        '/etc/os-release',
+      ),
+      taint: known(0, '/proc/sys/kernel/tainted'),
+      modules: known(true, '/proc/sys/kernel/modules_disabled'),
+    });
+    expect(bond.kernel.taint).toEqual(known(512, '/proc/sys/kernel/tainted'));
+    expect(arm.kernel.distribution).toEqual(absent('missing', 'no such file', '/usr/lib/os-release'));
+  });
+});
+
+describe('NUMA nodes', () => {
+  test('with gaps in their numbers', () => {
+    const folder = (id: number) => `${NODE}/node${id}`;
+    expect(sparse.numa.nodes).toEqual(
+      known(
+        [
+          {
+            id: 0,
+            cpus: '0-3',
+            memory: known({ total: 2 ** 35, free: 2 ** 34 }, `${folder(0)}/meminfo`),
+            distances: known({ 0: 10, 2: 32 }, `${folder(0)}/distance`),
+          },
+          {
+            id: 2,
+            cpus: '8-11',
+            memory: known({ total: 2 ** 35, free: 16000000 * 1024 }, `${folder(2)}/meminfo`),
+            distances: known({ 0: 32, 2: 10 }, `${folder(2)}/distance`),
+          },
+        ],
+        NODE,
+      ),
+    );
+    // A kernel before 3.14 gives no estimate of what is available.
+    expect(sparse.numa.memory).toEqual(
+      known({ total: 2 ** 36, available: 32777216 * 1024 }, '/proc/meminfo'),
+    );
+  });
+
+  test('a row of distances that is too short, and a kernel without NUMA', () => {
+    const nodes = varied('offline-sparse', { [`${NODE}/node2/distance`]: '32\n' }).numa.nodes;
+    expect(theValue(nodes)[1]?.distances).toEqual(
+      absent('garbled', 'not a distance row: "32" (2 nodes, 1 numbers)', `${NODE}/node2/distance`),
+    );
+    expect(varied('bond-vlan', { [NODE]: null }).numa.nodes).toEqual(
+      absent('missing', 'the kernel describes no NUMA node', NODE),
+    );
+  });
+});
+
+describe('hugepages', () => {
+  test('by node and size, with what is free, and where they are mounted', () => {
+    const pool = (node: number, size: number, total: number, free: number) => ({
+      node,
+      size,
+      total,
+      free,
+      surplus: 0,
+    });
+    expect(smt.hugepages).toEqual({
+      pools: known(
+        [
+          pool(0, 2 ** 30, 4, 4),
+          pool(0, 2 ** 21, 0, 0),
+          pool(1, 2 ** 30, 16, 12),
+          pool(1, 2 ** 21, 1024, 1000),
+        ],
+        NODE,
+      ),
+      defaultSize: known(2 ** 30, '/proc/meminfo'),
+      mounts: known(
+        [
+          { path: '/dev/hugepages', size: 2 ** 30, options: 'rw,relatime,pagesize=1024M' },
+          { path: '/mnt/huge 2M', size: 2 ** 21, options: 'rw,relatime,gid=120,mode=1770,pagesize=2M' },
+        ],
+        '/proc/mounts',
+      ),
+      cgroupLimits: known(
+        { '1GB': 'max', '2MB': '1073741824' },
+        '/sys/fs/cgroup/user.slice/user-0.slice/session-3.scope',
+      ),
+    });
+  });
+
+  test('free pages that cannot be read are unknown, not none', () => {
+    expect(theValue(sparse.hugepages.pools).map(({ node, size, free }) => [node, size, free])).toEqual([
+      [0, 2 ** 21, 512],
+      [2, 2 ** 21, null],
+    ]);
+    expect(sparse.hugepages.defaultSize).toEqual(
+      absent('missing', 'no "Hugepagesize" line', '/proc/meminfo'),
+    );
+    expect(sparse.hugepages.cgroupLimits).toEqual(absent('missing', 'no cgroup v2', '/proc/self/cgroup'));
+  });
+
+  test('the sizes of an ARM kernel; one pool for all without NUMA; none', () => {
+    expect(theValue(arm.hugepages.pools).map(({ size, total }) => [size, total])).toEqual([
+      [2 ** 29, 2],
+      [2 ** 16, 0],
+    ]);
+    const pool = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+    const global = { [NODE]: null, [`${pool}/nr_hugepages`]: '8\n', [`${pool}/free_hugepages`]: '6\n' };
+    expect(varied('bond-vlan', global).hugepages.pools).toEqual(
+      known([{ node: null, size: 2 ** 21, total: 8, free: 6, surplus: 0 }], '/sys/kernel/mm/hugepages'),
+    );
+    expect(varied('bond-vlan', { [NODE]: null }).hugepages.pools).toEqual(
+      absent('missing', 'the kernel has no hugepages', '/sys/kernel/mm/hugepages'),
+    );
+  });
+});
+
+describe('interrupts', () => {
+  test('with the affinity in effect and the CPUs that counted them', () => {
+    const affinity = (irq: number, cpu: string) => known(cpu, `/proc/irq/${irq}/effective_affinity_list`);
+    expect(smt.interrupts).toEqual({
+      defaultAffinity: known('0-16,32-48', '/proc/irq/default_smp_affinity'),
+      lines: known(
+        [
+          { irq: 0, description: 'IR-IO-APIC 2-edge timer', affinity: affinity(0, '0'), cpus: '0' },
+          {
+            irq: 98,
+            description: 'IR-PCI-MSIX-0000:04:00.0 1-edge eno1-TxRx-0',
+            affinity: affinity(98, '3'),
+            cpus: '3',
+          },
+          {
+            irq: 140,
+            description: 'IR-PCI-MSIX-0000:af:00.0 1-edge ice-ens5f0-TxRx-0',
+            affinity: affinity(140, '20'),
+            cpus: '20',
+          },
+          {
+            irq: 171,
+            description: 'IR-PCI-MSIX-0000:3b:00.0 1-edge mlx5_comp0@pci:0000:3b:00.0',
+            affinity: affinity(171, '5'),
+            cpus: '',
+          },
+        ],
+        '/proc/interrupts',
+      ),
+    });
+  });
+
+  test('an older kernel tells only what was asked for', () => {
+    const facts = varied('bond-vlan', { '/proc/irq/24/effective_affinity_list': null });
+    expect(theValue(facts.interrupts.lines)[0]?.affinity).toEqual(
+      known('0-3', '/proc/irq/24/smp_affinity_list'),
+    );
+  });
+});
+
+describe('boot loaders', () => {
+  const kinds = (changes: Readonly<Record<string, Change>>) =>
+    varied('offline-sparse', changes).bootLoader.kinds;
+
+  test('Debian, Red Hat, and none that is known', () => {
+    expect(smt.bootLoader).toEqual({
+      kinds: known([{ kind: 'grub-debian', evidence: '/usr/sbin/update-grub' }], '/boot'),
+      firmware: known('uefi', '/sys/firmware/efi'),
+    });
+    expect(theValue(bond.bootLoader.kinds)).toEqual([{ kind: 'grub-bls', evidence: '/boot/loader/entries' }]);
+    expect(sparse.bootLoader).toEqual({
+      kinds: absent('missing', 'no boot loader that is known here', '/boot'),
+      firmware: known('bios', '/sys/firmware/efi'),
+    });
+    expect(arm.bootLoader.firmware).toEqual(absent('missing', 'no /sys/firmware', '/sys/firmware'));
+  });
+
+  test.each([
+    ['rpm-ostree', '/run/ostree-booted', '/run/ostree-booted'],
+    [
+      'systemd-boot',
+      '/boot/efi/EFI/systemd/systemd-bootx64.efi',
+      '/boot/efi/EFI/systemd/systemd-bootx64.efi',
+    ],
+    ['uki', '/efi/EFI/Linux/debian-6.12.efi', '/efi/EFI/Linux/debian-6.12.efi'],
+    ['grub-bls', '/boot/grub2/grub.cfg', '/boot/grub2'],
+    ['grub-debian', '/boot/grub/grub.cfg', '/boot/grub/grub.cfg'],
+    ['raspberry-pi', '/boot/firmware/cmdline.txt', '/boot/firmware/cmdline.txt'],
+  ])('%s', (kind, path, evidence) => {
+    expect(theValue(kinds({ [path]: '' }))).toEqual([{ kind, evidence }]);
+  });
+
+  test('bootc goes before the loader that it uses', () => {
+    const changes = {
+      '/run/ostree-booted': '',
+      '/usr/lib/bootc/install': 'a folder',
+      '/boot/grub2/grub.cfg': '',
+    };
+    expect(theValue(kinds(changes as Readonly<Record<string, Change>>))).toEqual([
+      { kind: 'bootc', evidence: '/usr/lib/bootc' },
+      { kind: 'grub-bls', evidence: '/boot/grub2' },
+    ]);
+  });
+});
+
+test('services that fight with tuning: running, enabled, installed', () => {
+  const slice = '/sys/fs/cgroup/system.slice';
+  const unit = (name: string, running: boolean | null, enabled: boolean, evidence: string) => ({
+    name,
+    running,
+    enabled,
+    installed: true,
+    evidence,
+  });
+  const file = (name: string) => `/usr/lib/systemd/system/${name}`;
+  expect(smt.services).toEqual({
+    units: known(
+      [
+        unit('irqbalance.service', false, false, file('irqbalance.service')),
+        unit('tuned.service', true, true, `${slice}/tuned.service/cgroup.procs`),
+        unit('networking.service', false, true, file('networking.service')),
+        unit('chrony.service', true, true, `${slice}/chrony.service/cgroup.procs`),
+        unit('apt-daily-upgrade.timer', null, false, file('apt-daily-upgrade.timer')),
+      ],
+      slice,
+    ),
+    tunedProfile: known('network-latency', '/etc/tuned/active_profile'),
+    irqbalanceBanned: known('17-31,49-63', '/etc/default/irqbalance'),
+  });
+  expect(sparse.services.units).toEqual(
+    absent('missing', 'not a systemd host, or not recorded', '/usr/lib/systemd/system'),
+  );
+});
+
+test('frequencies, idle states and link power management', () => {
+  const policy = (cpus: string, minimum: number) => ({
+    cpus,
+    driver: 'intel_pstate',
+    governor: 'performance',
+    minimum,
+    maximum: 3500000,
+    hardwareMaximum: 3500000,
+    preference: 'performance',
+  });
+  expect(smt.power).toEqual({
+    policies: known([policy('0-62', 3500000), policy('63', 800000)], `${CPU}/cpufreq`),
+    idleDriver: known('intel_idle', `${CPU}/cpuidle/current_driver`),
+    idleStates: known(
+      [
+        { name: 'POLL', latency: 0, disabled: false },
+        { name: 'C1', latency: 1, disabled: false },
+        { name: 'C6', latency: 170, disabled: true },
+      ],
+      `${CPU}/cpu0/cpuidle`,
+    ),
+    turbo: known(true, `${CPU}/intel_pstate/no_turbo`),
+    aspmPolicy: known('default', '/sys/module/pcie_aspm/parameters/policy'),
+  });
+  expect(sparse.power).toMatchObject({
+    policies: absent('missing', 'the kernel does not scale frequencies here', `${CPU}/cpufreq`),
+    idleDriver: known('none', `${CPU}/cpuidle/current_driver`),
+    turbo: known(true, `${CPU}/cpufreq/boost`),
+  });
+});
+
+test('kernel tunables', () => {
+  const sysctl = (value: number, name: string) => known(value, `/proc/sys/${name}`);
+  expect(smt.tunables).toEqual({
+    transparentHugepage: known('madvise', '/sys/kernel/mm/transparent_hugepage/enabled'),
+    ksm: known(0, '/sys/kernel/mm/ksm/run'),
+    numaBalancing: sysctl(0, 'kernel/numa_balancing'),
+    swappiness: sysctl(10, 'vm/swappiness'),
+    statInterval: sysctl(120, 'vm/stat_interval'),
+    watchdog: sysctl(0, 'kernel/watchdog'),
+    nmiWatchdog: sysctl(0, 'kernel/nmi_watchdog'),
+    softWatchdog: sysctl(0, 'kernel/soft_watchdog'),
+    hungTaskTimeout: sysctl(0, 'kernel/hung_task_timeout_secs'),
+    rtRuntime: sysctl(-1, 'kernel/sched_rt_runtime_us'),
+    timerMigration: sysctl(0, 'kernel/timer_migration'),
+    fairServer: absent(
+      'missing',
+      'no fair server, or debugfs is not mounted or closed by lockdown',
+      '/sys/kernel/debug/sched/fair_server',
+    ),
+    // Decimal: five minutes.
+    machineCheckInterval: known(300, '/sys/devices/system/machinecheck/machinecheck0/check_interval'),
+    busyPoll: sysctl(50, 'net/core/busy_poll'),
+    busyRead: sysctl(50, 'net/core/busy_read'),
+    consoleLoglevel: sysctl(3, 'kernel/printk'),
+  });
+  const from = '/sys/kernel/debug/sched/fair_server';
+  expect(bond.tunables.fairServer).toEqual(known({ 0: 50000000, 1: 50000000, 2: 0, 3: 0 }, from));
+  expect(sparse.tunables.fairServer).toEqual(absent('denied', 'EACCES: needs root', from));
+});
+
+test('clocks and limits', () => {
+  const source = '/sys/devices/system/clocksource/clocksource0';
+  expect(smt.clock).toEqual({
+    source: known('tsc', `${source}/current_clocksource`),
+    available: known(['tsc', 'hpet', 'acpi_pm'], `${source}/available_clocksource`),
+    ptp: known(
+      [
+        { device: 'ptp0', name: 'mlx5_ptp' },
+        { device: 'ptp1', name: 'ice-0000-af-00-0-clk' },
+      ],
+      '/sys/class/ptp',
+    ),
+  });
+  expect(theValue(arm.clock.available)).toEqual(['arch_sys_counter']);
+  expect(smt.limits).toEqual({
+    lockedMemory: known('unlimited', '/proc/self/limits'),
+    dmaEntries: known(65535, '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'),
+  });
+  expect(theValue(vm.limits.lockedMemory)).toBe(8388608);
+});
+
+test('vfio and uio: modules, device nodes and who holds them', () => {
+  expect(smt.userspaceIo).toEqual({
+    modules: known(
+      {
+        vfio: 'loaded',
+        vfio_pci: 'loaded',
+        vfio_iommu_type1: 'loaded',
+        uio: 'available',
+        uio_pci_generic: 'available',
+        igb_uio: 'absent',
+      },
+      '/sys/module',
+    ),
+    vfioNodes: known([{ path: '/dev/vfio/85', uid: 0, gid: 0, mode: 0o644 }], '/dev/vfio'),
+    unsafeNoIommu: known(false, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
+    disableIdleD3: known(false, '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+    holders: known([{ pid: 4242, program: 'dpdk-testpmd', path: '/dev/vfio/85' }], '/proc/*/fd'),
+  });
+  // Another user's processes could hold it: nobody that can be seen is not nobody.
+  expect(varied('two-socket-smt', { '/proc/4242': null }).userspaceIo.holders).toEqual(
+    absent('denied', '1 processes hide their files: needs root', '/proc/*/fd'),
+  );
+  expect(vm.userspaceIo.holders).toEqual(known([], '/proc/*/fd'));
+  const builtIn = varied('two-socket-smt', {
+    '/sys/module/vfio/initstate': null,
+    '/sys/module/vfio_pci': null,
+  });
+  expect(theValue(builtIn.userspaceIo.modules)).toMatchObject({ vfio: 'built in', vfio_pci: 'built in' });
+});
+
+test('bypass stacks', () => {
+  const libraries = '/usr/lib/x86_64-linux-gnu';
+  expect(smt.stacks).toEqual({
+    dpdk: known(
+      { version: '22.11.7', drivers: `${libraries}/dpdk/pmds-23.0` },
+      `${libraries}/librte_eal.so.23`,
+    ),
+    onload: absent('missing', 'neither the module nor the library', '/sys/module/onload'),
+    sfc: absent('missing', 'the sfc driver is not loaded', '/sys/module/sfc'),
+    mlx5: known({ rdma: ['mlx5_0'], uverbs: ['uverbs0', 'uverbs1'] }, '/sys/module/mlx5_core'),
+  });
+  const solarflare = varied('arm64-server', {
+    '/sys/module/sfc/version': '5.3.19.1003\n',
+    '/sys/module/onload': 'a folder',
+    '/proc/driver/onload/version': 'Onload 9.0.2.45\n',
+    '/usr/lib64/libonload.so': '',
+    '/dev/onload': '',
+    '/usr/lib64/librte_eal.so.20.0': '',
+  }).stacks;
+  expect(solarflare).toMatchObject({
+    dpdk: known({ version: '19.11', drivers: null }, '/usr/lib64/librte_eal.so.20.0'),
+    onload: known(
+      { driver: '9.0.2.45', library: '/usr/lib64/libonload.so', nodes: ['/dev/onload'] },
+      '/sys/module/onload',
+    ),
+    sfc: known({ version: '5.3.19.1003' }, '/sys/module/sfc'),
+  });
+});
