@@ -204,7 +204,8 @@ async function emptyPolls(cpus, cpu) {
 }
 
 const collected = (log) => Number(/Collected : (\d+)/.exec(log)?.[1] ?? Number.NaN);
-const callgrind = ['valgrind', '--tool=callgrind', '--callgrind-out-file=/dev/null'];
+// Valgrind runs one thread at a time; without fairness the polling one never lets the prompt's thread read its input.
+const callgrind = ['valgrind', '--tool=callgrind', '--callgrind-out-file=/dev/null', '--fair-sched=yes'];
 
 function ourSlope({ vdev, cpu, blocks, count }) {
   const [short, long] = blocks.map((number) =>

@@ -2,8 +2,9 @@
 //
 //   poll_loop_main <ms> <blocks> <stride> <EAL arguments...>
 //
-// Ends after that many milliseconds or blocks, whichever is first, and prints one line of JSON. The responder's MAC
-// address is 02:00:00:00:00:02, its IPv4 address 198.18.0.2, whatever the port says: files replay the packets.
+// Ends after that many milliseconds or blocks, whichever is first, and prints one line of JSON. The
+// responder's MAC address is 02:00:00:00:00:02, its IPv4 address 198.18.0.2, whatever the port
+// says: files replay the packets.
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
@@ -38,17 +39,19 @@ int main(int argc, char** argv) {
   config.responder = bypass::Responder::make(mac, address);
   config.max_blocks = std::strtoull(argv[2], nullptr, 10);
   config.stride = static_cast<unsigned>(std::atoi(argv[3]));
-  config.cycles = static_cast<uint64_t>(milliseconds / 1000 * static_cast<double>(rte_get_tsc_hz()));
+  config.cycles =
+      static_cast<uint64_t>(milliseconds / 1000 * static_cast<double>(rte_get_tsc_hz()));
 
   const bypass::ClockPair start = bypass::read_clock_pair();
   bypass::run_loop(config, figures);
   const bypass::ClockPair end = bypass::read_clock_pair();
   auto word = [](bypass::Word which) { return bypass::get(figures.word[which]); };
-  std::printf("{\"seconds\":%.9f,\"resolutionNs\":%.1f,\"polls\":%" PRIu64 ",\"empty\":%" PRIu64 ",\"received\":%" PRIu64
-              ",\"answered\":%" PRIu64 "}\n",
+  std::printf("{\"seconds\":%.9f,\"resolutionNs\":%.1f,\"polls\":%" PRIu64 ",\"empty\":%" PRIu64
+              ",\"received\":%" PRIu64 ",\"answered\":%" PRIu64 "}\n",
               static_cast<double>(end.raw_ns - start.raw_ns) / 1e9,
-              static_cast<double>(bypass::tsc_step()) / bypass::tsc_hz(start, end) * 1e9, word(bypass::pollsWord),
-              word(bypass::pollsWord) - word(bypass::batchesWord), word(bypass::receivedWord),
+              static_cast<double>(bypass::tsc_step()) / bypass::tsc_hz(start, end) * 1e9,
+              word(bypass::pollsWord), word(bypass::pollsWord) - word(bypass::batchesWord),
+              word(bypass::receivedWord),
               bypass::get(figures.verdict[0]) + bypass::get(figures.verdict[1]));
   bypass::stop_port(0);
   return 0;

@@ -8,16 +8,7 @@ import { build } from 'esbuild';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const bundle = `${tmpdir()}/bypass-setup-schemas-${process.pid}.mjs`;
 await build({
-  stdin: {
-    contents: `
-      import * as z from 'zod';
-      import { checkReportSchema, fullReportSchema, probeReportSchema } from './src/report/report.ts';
-      import { validateResult } from './src/native/messages.ts';
-      const documents = { probe: probeReportSchema, check: checkReportSchema, report: fullReportSchema, validate: validateResult };
-      export const schemas = Object.entries(documents).map(([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })]);
-    `,
-    resolveDir: ROOT,
-  },
+  entryPoints: [`${ROOT}scripts/documents.ts`],
   outfile: bundle,
   bundle: true,
   format: 'esm',

@@ -39,6 +39,7 @@ describe('the layer table of ARCHITECTURE.md', () => {
       "const f = await import('z');",
       "import {\n  type G,\n  h,\n} from 'node:w';",
       "import { type I, type J } from './i.ts';",
+      "let k: typeof import('v');",
     ].join('\n');
     expect(parseImports(text)).toEqual([
       { specifier: 'x', typesOnly: false },
@@ -54,7 +55,11 @@ describe('the layer table of ARCHITECTURE.md', () => {
 
 describe('lists that a reader must be able to trust', () => {
   it.each([
-    ['src/probes', 'src/probes/index.ts', ['define', 'facts', 'index', 'read', 'identity', 'carried']],
+    [
+      'src/probes',
+      'src/probes/index.ts',
+      ['define', 'facts', 'index', 'read', 'identity', 'carried', 'answers'],
+    ],
     ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index']],
   ])('every file of %s is in its index', (folder, index, helpers) => {
     const listed = importsOf(index).map(({ target }) => target);
@@ -101,7 +106,7 @@ function parseImports(text: string): { specifier: string; typesOnly: boolean }[]
       typesOnly: onlyTypes(match[1] ?? ''),
     }),
   );
-  const dynamic = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map((match) => ({
+  const dynamic = [...text.matchAll(/(?<!typeof )\bimport\('([^']+)'\)/g)].map((match) => ({
     specifier: match[1] ?? '',
     typesOnly: false,
   }));

@@ -10,11 +10,7 @@ export interface Context {
   /** Progress and diagnostics. */
   readonly err: (text: string) => void;
   readonly style: Style;
-  /** Whether stderr is a terminal, so that a line may be drawn again and again. */
-  readonly live: boolean;
   readonly now: () => Date;
-  /** Aborted by Ctrl-C or SIGTERM. */
-  readonly signal: AbortSignal;
 }
 
 export type CommandRunner = (context: Context) => ExitCode | Promise<ExitCode>;

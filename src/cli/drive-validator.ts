@@ -2,10 +2,18 @@ import type { LiveFigures, ValidateOptions } from '../native/client.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { time } from '../report/validate-text.ts';
 import type { Context } from './context.ts';
+import { isTerminal } from './stdio.ts';
+
+/** What ends the run early, in good order. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Runs the validator and shows on a terminal that it is at work; in a pipe one line says so. */
 export async function driveValidator(options: ValidateOptions, context: Context): Promise<ValidateResult> {
-  const { err, live, signal } = context;
+  const { err } = context;
+  const live = isTerminal('stderr');
+  const abort = new AbortController();
+  const stop = (name: NodeJS.Signals) => abort.abort(name);
+  for (const name of SIGNALS) process.once(name, stop);
   // The messages' schemas bring zod, which the other commands do without.
   const { validate } = await import('../native/client.ts');
   let started = false;
@@ -15,8 +23,9 @@ export async function driveValidator(options: ValidateOptions, context: Context)
     started = true;
   };
   try {
-    return await validate(options, { signal, onProgress });
+    return await validate(options, { signal: abort.signal, onProgress });
   } finally {
+    for (const name of SIGNALS) process.off(name, stop);
     if (live && started) err('\r\x1b[K');
   }
 }

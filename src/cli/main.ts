@@ -5,6 +5,7 @@ import { runProbe } from './commands/probe.ts';
 import { runValidate } from './commands/validate.ts';
 import type { CommandRunner, Context } from './context.ts';
 import { type CommandName, helpText, parseArguments } from './options.ts';
+import { isTerminal, writeOut } from './stdio.ts';
 import { VERSION } from './version.ts';
 
 const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
@@ -18,11 +19,11 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
   try {
     const { command, values } = parseArguments(words);
     if (values.help !== undefined) {
-      process.stdout.write(helpText(command));
+      writeOut(helpText(command));
       return EXIT.ok;
     }
     if (values.version !== undefined) {
-      process.stdout.write(`bypass-setup ${VERSION} (Node ${process.versions.node})\n`);
+      writeOut(`bypass-setup ${VERSION} (Node ${process.versions.node})\n`);
       return EXIT.ok;
     }
     if (command === undefined) {
@@ -38,21 +39,15 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
 }
 
 function contextFor(values: Context['values']): Context {
+  const terminal = isTerminal('stdout');
   const color =
-    values['no-color'] === undefined &&
-    !process.env.NO_COLOR &&
-    process.env.TERM !== 'dumb' &&
-    process.stdout.isTTY;
-  const abort = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => abort.abort(name));
+    terminal && values['no-color'] === undefined && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return {
     values,
-    out: (text) => process.stdout.write(text),
+    out: writeOut,
     err: (text) => process.stderr.write(text),
-    style: { color, width: Math.max(40, process.stdout.columns || 80) },
-    live: process.stderr.isTTY,
+    style: { color, width: terminal ? Math.max(40, process.stdout.columns || 80) : 80 },
     now: () => new Date(),
-    signal: abort.signal,
   };
 }
 

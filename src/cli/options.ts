@@ -8,7 +8,7 @@ interface Option {
   readonly help: string;
 }
 
-export const OPTIONS = {
+const OPTIONS = {
   root: { value: 'PATH', help: 'read this directory or recorded host instead of /' },
   json: { help: 'print the result as JSON (docs/json.md)' },
   report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
@@ -26,7 +26,7 @@ export const OPTIONS = {
   version: { help: 'show the version' },
 } as const satisfies Record<string, Option>;
 
-export type OptionName = keyof typeof OPTIONS;
+type OptionName = keyof typeof OPTIONS;
 
 interface Command {
   readonly summary: string;
@@ -36,7 +36,7 @@ interface Command {
 
 const COMMON: readonly OptionName[] = ['json', 'verbose', 'no-color', 'help'];
 
-export const COMMANDS = {
+const COMMANDS = {
   probe: {
     summary: 'show what this host is: NICs, CPUs, memory, settings',
     options: ['root', ...COMMON],
@@ -140,7 +140,7 @@ function usage(code: string, subject: string, message: string, hint?: string): T
 }
 
 /** The candidate that differs in the fewest letters, if few enough to be what was meant. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates.map((name) => [name, distance(word, name)] as const).sort((a, b) => a[1] - b[1]);
   const best = ranked[0];
   return best !== undefined && best[1] <= Math.max(1, Math.floor(best[0].length / 3)) ? best[0] : undefined;

@@ -14,10 +14,10 @@ export function parseCpuList(text: string): CpuSet {
   const trimmed = text.trim();
   // The kernel prints "(null)" where a mask was never allocated (nohz_full without nohz_full=).
   if (trimmed === '' || trimmed === '(null)') return [];
-  const listed = new Uint8Array(LARGEST_CPU + 1);
+  const cpus = new Set<number>();
   let visits = 0;
   for (const part of trimmed.split(',')) {
-    const match = /^(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9})\/(\d{1,9}))?)?$/.exec(part.trim());
+    const match = /^(\d+)(?:-(\d+)(?::(\d+)\/(\d+))?)?$/.exec(part.trim());
     if (match === null) throw new FormatError('CPU list', text, 'expected numbers and ranges such as 0-3,8');
     const first = Number(match[1]);
     const last = match[2] === undefined ? first : Number(match[2]);
@@ -27,13 +27,12 @@ export function parseCpuList(text: string): CpuSet {
     if (last > LARGEST_CPU) throw new FormatError('CPU list', text, `${last} is beyond any CPU number`);
     if (used === 0 || group < used) throw new FormatError('CPU list', text, `${part.trim()} takes nothing`);
     visits += last - first + 1;
-    if (visits > 16 * listed.length) throw new FormatError('CPU list', text, 'it repeats itself too often');
-    for (let start = first; start <= last; start += group)
-      listed.fill(1, start, Math.min(start + used, last + 1));
+    if (visits > 16 * LARGEST_CPU) throw new FormatError('CPU list', text, 'it repeats itself too often');
+    for (let start = first; start <= last; start += group) {
+      for (let cpu = start; cpu < start + used && cpu <= last; cpu++) cpus.add(cpu);
+    }
   }
-  const cpus: number[] = [];
-  for (let cpu = listed.indexOf(1); cpu >= 0; cpu = listed.indexOf(1, cpu + 1)) cpus.push(cpu);
-  return cpus;
+  return [...cpus].sort((a, b) => a - b);
 }
 
 /** Prints the shortest list the kernel itself would print: `0-3,8`; the empty set is the empty text. */

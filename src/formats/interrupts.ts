@@ -1,5 +1,5 @@
 /** /proc/interrupts and /proc/softirqs (Documentation/filesystems/proc.rst). */
-export interface InterruptRow {
+interface InterruptRow {
   /** `24`, `LOC`, `NET_RX`. */
   readonly name: string;
   /** Parallel to InterruptTable.cpus; short rows (ERR, MIS) have fewer. */
@@ -19,15 +19,47 @@ export function parseInterrupts(text: string): InterruptTable {
   const cpus = [...header.matchAll(/CPU(\d+)/g)].map((match) => Number(match[1]));
   const rows: InterruptRow[] = [];
   for (const line of lines) {
-    const match = /^\s*([A-Za-z0-9_]+):((?:\s+\d+(?=\s|$))*)(.*)$/s.exec(line);
-    if (match?.[1] === undefined) continue;
-    const numbers = (match[2] ?? '').trim().split(/\s+/).filter(Boolean);
-    // A chip's name may begin with a digit-only hardware number; only as many counts as there are CPUs are counts.
-    const counts = numbers.slice(0, cpus.length).map(Number);
-    const description = [...numbers.slice(cpus.length), (match[3] ?? '').trim()].filter(Boolean).join(' ');
-    rows.push({ name: match[1], counts, description: description.replace(/\s+/g, ' ') });
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon)).trim();
+    if (!/^[A-Za-z0-9_]+$/.test(name)) continue;
+    const { counts, end } = readCounts(line, colon + 1, cpus.length);
+    rows.push({ name, counts, description: line.slice(end).trim().replace(/\s+/g, ' ') });
   }
   return { cpus, rows };
+}
+
+/**
+ * At most `limit` numbers that stand alone: a chip's name may begin with digits. Read by hand, because a large server
+ * has a thousand rows of hundreds of columns.
+ */
+function readCounts(line: string, start: number, limit: number): { counts: number[]; end: number } {
+  const counts: number[] = [];
+  let end = start;
+  while (counts.length < limit) {
+    let at = end;
+    while (isBlank(line, at)) at++;
+    const first = at;
+    let value = 0;
+    for (
+      let digit = line.charCodeAt(at) - ZERO;
+      digit >= 0 && digit <= 9;
+      digit = line.charCodeAt(at) - ZERO
+    ) {
+      value = value * 10 + digit;
+      at++;
+    }
+    if (at === first || first === end || !(at === line.length || isBlank(line, at))) break;
+    counts.push(value);
+    end = at;
+  }
+  return { counts, end };
+}
+
+const ZERO = 48;
+
+function isBlank(line: string, at: number): boolean {
+  const code = line.charCodeAt(at);
+  return code === 32 || code === 9;
 }
 
 /** What one CPU counted between two readings, rows without change left out. */

@@ -5,7 +5,7 @@ import { FormatError } from './format-error.ts';
  * protect white space, `-` and `_` are the same in a name, and what follows `--` belongs to init.
  */
 
-export interface Parameter {
+interface Parameter {
   /** The name as written, without quotes. */
   readonly name: string;
   /** undefined for a bare flag such as `quiet`; quotes around the value are taken off. */

@@ -4,7 +4,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 0, k: 1, m: 2, g: 3, t: 4 
 
 /** Parses `2M`, `1G`, `2048 kB`, `1GiB` (powers of 1024, as the kernel's memparse) into bytes. */
 export function parseSize(text: string): number {
-  const match = /^(\d{1,15})\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
+  const match = /^(\d+)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   if (match === null)
     throw new FormatError('size', text, 'expected a number with K, M, G or T such as 2M or 1G');
   const bytes = Number(match[1]) * 1024 ** (UNITS[(match[2] ?? '').toLowerCase()] ?? 0);

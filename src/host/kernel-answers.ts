@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
 import {
@@ -100,15 +100,15 @@ function refused(call: string, negativeErrno: number): { unanswered: string } {
 
 function load(): Answer<KernelQuery> {
   // From dist/ the addon is one folder up, from src/host/ two.
-  for (const path of ['../build/Release/kernel_query.node', '../../build/Release/kernel_query.node']) {
-    try {
-      return {
-        answer: createRequire(import.meta.url)(fileURLToPath(new URL(path, import.meta.url))) as KernelQuery,
-      };
-    } catch (error) {
-      const missing = error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
-      if (!missing) return { unanswered: `the kernel_query addon does not load: ${String(error)}` };
-    }
+  const path = ['../build/Release/kernel_query.node', '../../build/Release/kernel_query.node']
+    .map((relative) => fileURLToPath(new URL(relative, import.meta.url)))
+    .find((candidate) => existsSync(candidate));
+  if (path === undefined) return { unanswered: 'the kernel_query addon is not built (npm run build:native)' };
+  try {
+    const addon = { exports: {} };
+    process.dlopen(addon, path);
+    return { answer: addon.exports as KernelQuery };
+  } catch (error) {
+    return { unanswered: `the kernel_query addon does not load: ${String(error)}` };
   }
-  return { unanswered: 'the kernel_query addon is not built (npm run build:native)' };
 }

@@ -7,6 +7,8 @@ export type Found = { readonly link: string } | 'there' | undefined;
 /** As the kernel's own MAXSYMLINKS and PATH_MAX. */
 const LINK_LIMIT = 40;
 const PATH_LIMIT = 4096;
+/** A part that is `.`, `..` or empty. */
+const UNUSUAL = /\/\.{0,2}(?:\/|$)/;
 
 /**
  * Follows symbolic links inside a root, as the kernel does after chroot(2): part by part, so that `link/..` is the
@@ -24,9 +26,17 @@ export class LinkWalk {
   /** The path with every link followed; undefined when a part of it is missing. Errors name the subject. */
   follow(path: string, subject = path): string | undefined {
     if (this.followed.has(path)) return this.followed.get(path);
-    const target = this.walk(path, subject);
+    const target = this.walkFrom(path, subject);
     this.followed.set(path, target);
     return target;
+  }
+
+  /** Most paths differ from one that is known in their last part alone. */
+  private walkFrom(path: string, subject: string): string | undefined {
+    const at = path.lastIndexOf('/');
+    if (at <= 0 || path.length >= PATH_LIMIT || UNUSUAL.test(path)) return this.walk('/', path, subject);
+    const folder = this.follow(path.slice(0, at), subject);
+    return folder === undefined ? undefined : this.walk(folder, path.slice(at + 1), subject);
   }
 
   /** The path with the links on the way followed, but not the last part. */
@@ -34,7 +44,8 @@ export class LinkWalk {
     const name = posix.basename(path);
     if (name === '' || name === '.' || name === '..') return this.follow(path);
     const folder = this.follow(posix.dirname(path), path);
-    return folder === undefined ? undefined : posix.join(folder, name);
+    if (folder === undefined) return undefined;
+    return folder === '/' ? `/${name}` : `${folder}/${name}`;
   }
 
   /** To be called after a change of the tree. */
@@ -43,9 +54,9 @@ export class LinkWalk {
     this.followed.clear();
   }
 
-  private walk(path: string, subject: string): string | undefined {
+  private walk(start: string, path: string, subject: string): string | undefined {
     const todo = this.parts(path, subject);
-    let here = '/';
+    let here = start;
     let links = 0;
     for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
       if (part === '..') {

@@ -85,12 +85,13 @@ class NodeHost implements Host {
   }
 
   readText(path: string): string | undefined {
-    return this.read(path, Number.MAX_SAFE_INTEGER)?.toString('utf8');
+    const length = this.read(path, Number.MAX_SAFE_INTEGER);
+    return length === undefined ? undefined : this.buffer.toString('utf8', 0, length);
   }
 
   readBytes(path: string, limit: number): Uint8Array | undefined {
-    const bytes = this.read(path, limit);
-    return bytes === undefined ? undefined : new Uint8Array(bytes);
+    const length = this.read(path, limit);
+    return length === undefined ? undefined : new Uint8Array(this.buffer.subarray(0, length));
   }
 
   readLink(path: string): string | undefined {
@@ -226,7 +227,7 @@ class NodeHost implements Host {
    * tables in /proc and debugfs come in pieces of any length (fs/seq_file.c). An errno such as EAGAIN ends the read:
    * some drivers would return it for ever.
    */
-  private read(path: string, limit: number): Buffer | undefined {
+  private read(path: string, limit: number): number | undefined {
     // Opening a FIFO or a modem line must not wait for its other side.
     let flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
     let outside = path;
@@ -257,7 +258,7 @@ class NodeHost implements Host {
         if (length === this.buffer.length) this.grow();
         else if (attribute && got < PAGE) break;
       }
-      return Buffer.from(this.buffer.subarray(0, length));
+      return length;
     } catch (error) {
       if (ABSENT.has(errnoName(error))) return undefined;
       throw new HostError('read', path, error);
@@ -276,7 +277,7 @@ class NodeHost implements Host {
   private outside(path: string, followLast: boolean): string | undefined {
     if (this.live) return path;
     const inside = followLast ? this.links.follow(path) : this.links.beside(path);
-    return inside === undefined ? undefined : posix.join(this.root, inside);
+    return inside === undefined ? undefined : this.root + inside;
   }
 
   /** The folder to hand to the kernel, made when it is missing. A link that leads nowhere is not followed. */

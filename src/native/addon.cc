@@ -103,7 +103,8 @@ Object result_value(Env env, const SessionResult& result) {
 std::vector<int> integers(const Value& value) {
   const Array array = value.As<Array>();
   std::vector<int> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(array.Get(i).ToNumber().Int32Value());
+  for (uint32_t i = 0; i < array.Length(); ++i)
+    result.push_back(array.Get(i).ToNumber().Int32Value());
   return result;
 }
 
@@ -123,17 +124,20 @@ SessionConfig session_config(const Object& object) {
   config.stride = object.Get("stride").ToNumber().Uint32Value();
   const std::vector<int> address = integers(object.Get("address"));
   config.has_address = address.size() == 4;
-  for (size_t i = 0; i < address.size() && i < 4; ++i) config.address[i] = static_cast<uint8_t>(address[i]);
+  for (size_t i = 0; i < address.size() && i < 4; ++i)
+    config.address[i] = static_cast<uint8_t>(address[i]);
   return config;
 }
 
-// run({mode, ealArguments, cpu, otherCpus, durationMs, stride, address, parentPid}, pageFd): blocks, then the result.
+// run({mode, ealArguments, cpu, otherCpus, durationMs, stride, address, parentPid}, pageFd):
+// blocks, then the result.
 Value run(const CallbackInfo& info) {
   const Env env = info.Env();
   const Object options = info[0].As<Object>();
   const int page = info[1].ToNumber().Int32Value();
 
-  // A parent killed with -9 takes this process along. It may already be gone: then the signal would never come.
+  // A parent killed with -9 takes this process along. It may already be gone: then the signal would
+  // never come.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != options.Get("parentPid").ToNumber().Int32Value()) _exit(1);
   const rlimit no_core{0, 0};
@@ -141,7 +145,7 @@ Value run(const CallbackInfo& info) {
   // Ctrl-C reaches the whole foreground group; the parent decides and asks through the stop word.
   signal(SIGINT, SIG_IGN);
 
-  struct stat status{};
+  struct stat status {};
   if (fstat(page, &status) != 0 || status.st_size < static_cast<off_t>(sizeof(Figures))) {
     Napi::Error::New(env, "the shared page is too small").ThrowAsJavaScriptException();
     return env.Undefined();
@@ -184,7 +188,8 @@ Value bucket(const CallbackInfo& info) {
   return number(info.Env(), bucket_of(static_cast<uint64_t>(info[0].ToNumber().Int64Value())));
 }
 
-// handleFrame(Buffer frame, Buffer mac, Buffer address | null): {verdict, length, fast}; the frame is changed in place.
+// handleFrame(Buffer frame, Buffer mac, Buffer address | null): {verdict, length, fast}; the frame
+// is changed in place.
 Value handle(const CallbackInfo& info) {
   const Env env = info.Env();
   auto frame = info[0].As<Napi::Buffer<uint8_t>>();
@@ -192,7 +197,8 @@ Value handle(const CallbackInfo& info) {
   const uint8_t* address = info[2].IsNull() ? nullptr : info[2].As<Napi::Buffer<uint8_t>>().Data();
   const Responder responder = Responder::make(mac.Data(), address);
   // As the loop does it (handle_batch).
-  Handled handled{answer_fast(responder, frame.Data(), frame.Length()), static_cast<uint32_t>(frame.Length())};
+  Handled handled{answer_fast(responder, frame.Data(), frame.Length()),
+                  static_cast<uint32_t>(frame.Length())};
   const bool fast = handled.verdict != kUndecided;
   if (!fast) handled = handle_frame(responder, frame.Data(), frame.Length());
   Object object = Object::New(env);

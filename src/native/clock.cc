@@ -26,7 +26,8 @@ ClockPair read_clock_pair() {
 }
 
 double tsc_hz(const ClockPair& from, const ClockPair& to) {
-  return static_cast<double>(to.tsc - from.tsc) * 1e9 / static_cast<double>(to.raw_ns - from.raw_ns);
+  return static_cast<double>(to.tsc - from.tsc) * 1e9 /
+         static_cast<double>(to.raw_ns - from.raw_ns);
 }
 
 uint64_t tsc_step() {

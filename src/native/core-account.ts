@@ -14,7 +14,7 @@ export interface Snapshot {
   voluntarySwitches: number;
 }
 
-export interface RowDelta {
+interface RowDelta {
   row: string;
   what: string;
   count: number;

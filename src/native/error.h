@@ -1,4 +1,5 @@
-// A failure inside the child process. The code is stable; the parent turns it into a ToolError with a hint.
+// A failure inside the child process. The code is stable; the parent turns it into a ToolError with
+// a hint.
 #pragma once
 
 #include <cstring>

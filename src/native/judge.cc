@@ -23,7 +23,9 @@ namespace bypass {
 namespace {
 
 constexpr uint64_t kMs = 1000000;
-constexpr uint64_t kReplyTimeoutNs = 1000 * kMs;
+constexpr uint64_t kReplyTimeoutNs = 500 * kMs;
+// A request this young when the loop ends is nobody's fault.
+constexpr uint64_t kYoungNs = 200 * kMs;
 constexpr uint64_t kPauseNs = 2 * kMs;
 constexpr uint64_t kResolveEveryNs = 100 * kMs;
 constexpr uint64_t kArpRetransmitMs = 100;
@@ -44,20 +46,23 @@ uint32_t wire(const uint8_t address[4]) {
 
 std::string mac_text(const uint8_t mac[6]) {
   char text[18];
-  std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+  std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+                mac[4], mac[5]);
   return text;
 }
 
 // RFC 1071 word by word: on purpose not the code that it judges.
 uint16_t internet_checksum(const uint8_t* data, size_t length) {
   uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < length; i += 2) sum += static_cast<uint32_t>(data[i] << 8 | data[i + 1]);
+  for (size_t i = 0; i + 1 < length; i += 2)
+    sum += static_cast<uint32_t>(data[i] << 8 | data[i + 1]);
   if (length % 2 != 0) sum += static_cast<uint32_t>(data[length - 1] << 8);
   while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>(~sum);
 }
 
-// A raw ICMP socket: the kernel of this namespace resolves the address, builds the IP header and checks the reply's.
+// A raw ICMP socket: the kernel of this namespace resolves the address, builds the IP header and
+// checks the reply's.
 class Pinger {
  public:
   ~Pinger() {
@@ -180,7 +185,8 @@ void Judge::run(std::vector<int> cpus) {
     result_.error = {"NAMESPACE", with_errno("unshare(CLONE_NEWNET)", errno)};
   } else {
     namespace_fd_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (namespace_fd_ < 0) result_.error = {"NAMESPACE", with_errno("/proc/thread-self/ns/net", errno)};
+    if (namespace_fd_ < 0)
+      result_.error = {"NAMESPACE", with_errno("/proc/thread-self/ns/net", errno)};
   }
   int starting = kStarting;
   phase_.compare_exchange_strong(starting, kNamespaceReady);
@@ -257,12 +263,13 @@ void Judge::judge() {
     }
     if (answered && reply.intact) {
       result_.echo_received++;
-      if (!resolve) round_trips.push_back(now_ns() - sent_at);  // the others include an ARP exchange
+      if (!resolve)
+        round_trips.push_back(now_ns() - sent_at);  // the others include an ARP exchange
       result_.largest_echo = std::max<uint64_t>(result_.largest_echo, size);
     } else if (answered) {
       result_.echo_corrupt++;
-    } else if (cancelled()) {
-      result_.echo_sent--;  // the loop was gone before it could answer
+    } else if (cancelled() && now_ns() - sent_at < kYoungNs) {
+      result_.echo_sent--;
       break;
     }
 
@@ -302,18 +309,23 @@ void Judge::judge() {
   auto problem = [this](uint64_t count, const char* what) {
     if (count != 0) result_.problems.push_back(std::to_string(count) + " " + what);
   };
-  problem(result_.echo_sent - result_.echo_received - result_.echo_corrupt, "echo requests were not answered");
-  if (sequence < std::size(kEchoSizes)) result_.problems.push_back("the run ended before every size was tried");
+  problem(result_.echo_sent - result_.echo_received - result_.echo_corrupt,
+          "echo requests were not answered");
   problem(result_.echo_corrupt, "echo replies were wrong (checksum or payload)");
   problem(unresolved, "times the kernel could not resolve the validator's address by ARP");
   problem(wrong_mac, "ARP replies carried another MAC address than the validator's");
+  if (sequence < std::size(kEchoSizes))
+    result_.problems.push_back("the run ended before every echo size was tried");
   problem(stray, "replies came from an unexpected address or with an unexpected sequence number");
   problem(result_.other_replies, "replies came for an address that is not the validator's");
-  problem(result_.misdirected_replies, "echo requests for another address sent to the validator's MAC were answered");
+  problem(result_.misdirected_replies,
+          "echo requests for another address sent to the validator's MAC were answered");
   if (other.has_mac) {
-    result_.problems.push_back("an ARP request for an address that is not the validator's was answered");
+    result_.problems.push_back(
+        "an ARP request for an address that is not the validator's was answered");
   } else if (other.state != NUD_FAILED && other.state != NUD_INCOMPLETE) {
-    result_.problems.push_back("the kernel never asked for the other address, so nothing is known about it");
+    result_.problems.push_back(
+        "the kernel never asked for the other address, so nothing is known about it");
   }
 }
 

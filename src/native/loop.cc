@@ -10,7 +10,8 @@
 namespace bypass {
 namespace {
 
-// What the loop counts between two publications. Local to the poll thread, so no other core's read slows it down.
+// What the loop counts between two publications. Local to the poll thread, so no other core's read
+// slows it down.
 struct Counters {
   uint64_t polls = 0;
   uint64_t batches = 0;
@@ -49,9 +50,11 @@ void publish(const Counters& now, uint64_t run_cycles, Figures& figures) {
 }
 
 // Returns whether the packet is now a reply that can be sent; otherwise it is freed.
-__attribute__((noinline)) bool handle_unusual(const Responder& responder, rte_mbuf* packet, Counters& counters) {
+__attribute__((noinline)) bool handle_unusual(const Responder& responder, rte_mbuf* packet,
+                                              Counters& counters) {
   // Only the first segment is looked at: a length beyond it counts as truncated.
-  const Handled handled = handle_frame(responder, rte_pktmbuf_mtod(packet, uint8_t*), packet->data_len);
+  const Handled handled =
+      handle_frame(responder, rte_pktmbuf_mtod(packet, uint8_t*), packet->data_len);
   counters.verdict[static_cast<size_t>(handled.verdict)]++;
   if (handled.length == 0) {
     rte_pktmbuf_free(packet);
@@ -78,7 +81,8 @@ __attribute__((noinline)) bool restore_vlan(rte_mbuf** packet, Counters& counter
   return true;
 }
 
-inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t count, Counters& counters) {
+inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t count,
+                         Counters& counters) {
   rte_mbuf* replies[kBurst];
   rte_mbuf** next = replies;
   const Responder responder = config.responder;
@@ -95,7 +99,8 @@ inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t 
     } else if (!handle_unusual(responder, packet, counters)) {
       continue;
     }
-    if (unlikely((packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) && !restore_vlan(&packet, counters)) {
+    if (unlikely((packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) &&
+        !restore_vlan(&packet, counters)) {
       continue;
     }
     *next++ = packet;

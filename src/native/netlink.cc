@@ -114,9 +114,11 @@ Error Netlink::open() {
   return {};
 }
 
-// Sends one request and waits for its acknowledgement; `answer` receives the payload that came before it.
+// Sends one request and waits for its acknowledgement; `answer` receives the payload that came
+// before it.
 Error Netlink::exchange(const std::vector<uint8_t>& message, std::vector<uint8_t>* answer) {
-  if (send(fd_, message.data(), message.size(), 0) < 0) return {"NETLINK", with_errno("send", errno)};
+  if (send(fd_, message.data(), message.size(), 0) < 0)
+    return {"NETLINK", with_errno("send", errno)};
   for (;;) {
     alignas(nlmsghdr) uint8_t buffer[16384];
     const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);

@@ -1,4 +1,5 @@
-// The few rtnetlink requests that the embedded mode needs, so that no `ip` program has to be installed.
+// The few rtnetlink requests that the embedded mode needs, so that no `ip` program has to be
+// installed.
 #pragma once
 
 #include <net/if.h>
@@ -36,7 +37,8 @@ class Netlink {
   Error delete_neighbour(const char* name, uint32_t address);
   // RTM_GETNEIGH
   Error get_neighbour(const char* name, uint32_t address, Neighbour& neighbour);
-  // Shortens the pause between ARP requests on this interface, so that a failed resolution is known sooner.
+  // Shortens the pause between ARP requests on this interface, so that a failed resolution is known
+  // sooner.
   Error set_arp_retransmit_ms(const char* name, uint64_t milliseconds);
 
  private:

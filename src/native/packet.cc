@@ -63,8 +63,8 @@ Handled handle_ipv4(const Responder& responder, uint8_t* frame, size_t length, s
   if (destination != responder.address) return ignored(Verdict::kIpOtherAddress);
   // A group MAC around our unicast address: RFC 1122 3.3.6 forbids to answer.
   if (destination_mac != responder.mac) return ignored(Verdict::kNotForUs);
-  if (is_impossible_source(source) || source == destination ||
-      is_unusable_mac(source_mac) || source_mac == responder.mac) {
+  if (is_impossible_source(source) || source == destination || is_unusable_mac(source_mac) ||
+      source_mac == responder.mac) {
     return ignored(Verdict::kBadSource);
   }
   if ((load16(ip + 6) & 0xff3f) != 0) return ignored(Verdict::kFragment);  // MF or an offset

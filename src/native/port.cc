@@ -25,7 +25,8 @@
 namespace bypass {
 namespace {
 
-// 2048 buffers fit into `-m 64` and cover both descriptor rings, a burst and the pool cache several times.
+// 2048 buffers fit into `-m 64` and cover both descriptor rings, a burst and the pool cache several
+// times.
 constexpr unsigned kMbufs = 2047;
 constexpr unsigned kMbufCache = 256;
 constexpr uint16_t kDescriptors = 512;
@@ -52,7 +53,8 @@ bool hide_host_directories() {
   if (unshare(CLONE_NEWNS) != 0) return false;
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   unsetenv("RUNTIME_DIRECTORY");  // a service manager's; it would send EAL elsewhere
-  if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") != 0) return false;
+  if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") != 0)
+    return false;
 #ifdef RTE_EAL_PMD_PATH
   mount("tmpfs", RTE_EAL_PMD_PATH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755");
 #endif
@@ -122,7 +124,8 @@ std::vector<int> packet_sockets() {
     const int fd = std::atoi(entry->d_name);
     int domain = 0;
     socklen_t length = sizeof domain;
-    if (fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_PACKET) {
+    if (fd > 2 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
+        domain == AF_PACKET) {
       found.push_back(fd);
     }
   }
@@ -136,7 +139,8 @@ uint64_t take_socket_drops(const std::vector<int>& sockets) {
     // The PMD uses TPACKET_V2, whose tpacket_stats is the prefix of every later version's.
     tpacket_stats stats{};
     socklen_t length = sizeof stats;
-    if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0) drops += stats.tp_drops;
+    if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0)
+      drops += stats.tp_drops;
   }
   return drops;
 }

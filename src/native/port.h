@@ -1,4 +1,5 @@
-// DPDK's side of a run: EAL, one port with one queue pair, its drop counters, and the sockets behind net_af_packet.
+// DPDK's side of a run: EAL, one port with one queue pair, its drop counters, and the sockets
+// behind net_af_packet.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,14 @@ struct PortStats {
 // Once per process: neither a second rte_eal_init nor one after a failure is possible.
 Error init_eal(const std::vector<std::string>& arguments);
 
-// Gives the calling thread its own mount namespace with an empty /run (EAL leaves a directory there, even with
-// --no-shconf) and an empty driver directory (EAL would load every PMD; ours are linked in). Returns false where that is
-// not permitted; that costs some start-up time and needs the next two.
+// Gives the calling thread its own mount namespace with an empty /run (EAL leaves a directory
+// there, even with
+// --no-shconf) and an empty driver directory (EAL would load every PMD; ours are linked in).
+// Returns false where that is not permitted; that costs some start-up time and needs the next two.
 bool hide_host_directories();
 
-// A temporary directory for EAL's run directory, and its removal as soon as EAL is up (nothing is kept in it).
+// A temporary directory for EAL's run directory, and its removal as soon as EAL is up (nothing is
+// kept in it).
 void use_private_runtime_directory();
 void remove_private_runtime_directory();
 
@@ -38,16 +41,18 @@ void stop_port(uint16_t port);
 
 PortStats read_port_stats(uint16_t port);
 
-// The AF_PACKET sockets that the PMD opened. Their kernel drop counter is the real one: the PMD reports none.
+// The AF_PACKET sockets that the PMD opened. Their kernel drop counter is the real one: the PMD
+// reports none.
 std::vector<int> packet_sockets();
 // tp_drops of PACKET_STATISTICS since the last call (reading resets it, packet(7)), summed.
 uint64_t take_socket_drops(const std::vector<int>& sockets);
 // Frames that this host's own kernel sends on the interface are not received ones.
 void ignore_outgoing(const std::vector<int>& sockets);
 
-// From now on this thread's SIOCSIFFLAGS and SIOCSIFHWADDR do nothing and report success. rte_eth_dev_start "restores"
-// the MAC address and the promiscuous flag; on a user's interface it would clear an IFF_PROMISC the operator had set and
-// turn addr_assign_type into NET_ADDR_SET. Enforced by the kernel (seccomp), so it holds whatever ends this process.
+// From now on this thread's SIOCSIFFLAGS and SIOCSIFHWADDR do nothing and report success.
+// rte_eth_dev_start "restores" the MAC address and the promiscuous flag; on a user's interface it
+// would clear an IFF_PROMISC the operator had set and turn addr_assign_type into NET_ADDR_SET.
+// Enforced by the kernel (seccomp), so it holds whatever ends this process.
 Error forbid_interface_changes();
 
 }  // namespace bypass

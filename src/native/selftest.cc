@@ -14,7 +14,8 @@ namespace bypass {
 namespace {
 
 constexpr unsigned kRingSize = 1024;
-// About one burst in a quarter of a millisecond: enough to prove, too little to hide the empty polls.
+// About one burst in a quarter of a millisecond: enough to prove, too little to hide the empty
+// polls.
 constexpr uint64_t kGenerateEvery = 16;
 
 using Octets = std::vector<uint8_t>;
@@ -22,10 +23,13 @@ using Octets = std::vector<uint8_t>;
 constexpr uint8_t kPeerMac[6] = {0x02, 0x00, 0x00, 0x00, 0x00, 0x01};
 constexpr uint8_t kBroadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-void append(Octets& to, const uint8_t* from, size_t length) { to.insert(to.end(), from, from + length); }
+void append(Octets& to, const uint8_t* from, size_t length) {
+  to.insert(to.end(), from, from + length);
+}
 void append(Octets& to, std::initializer_list<uint8_t> octets) { to.insert(to.end(), octets); }
 
-// Written from the RFCs a second time, without a line from packet.cc: both would have to be wrong in the same way.
+// Written from the RFCs a second time, without a line from packet.cc: both would have to be wrong
+// in the same way.
 void put_checksum(Octets& data, size_t from, size_t to, size_t at) {
   uint32_t sum = 0;
   for (size_t i = from; i < to; ++i) sum += (i - from) % 2 == 0 ? data[i] * 256u : data[i];
@@ -35,8 +39,8 @@ void put_checksum(Octets& data, size_t from, size_t to, size_t at) {
   data[at + 1] = static_cast<uint8_t>(sum % 256);
 }
 
-Octets arp(uint8_t operation, const uint8_t* to_mac, const uint8_t* sender_mac, const uint8_t* sender,
-           const uint8_t* target_mac, const uint8_t* target) {
+Octets arp(uint8_t operation, const uint8_t* to_mac, const uint8_t* sender_mac,
+           const uint8_t* sender, const uint8_t* target_mac, const uint8_t* target) {
   Octets frame;
   append(frame, to_mac, 6);
   append(frame, sender_mac, 6);
@@ -48,13 +52,14 @@ Octets arp(uint8_t operation, const uint8_t* to_mac, const uint8_t* sender_mac, 
   return frame;
 }
 
-Octets echo(uint8_t type, uint8_t ttl, const uint8_t* from_mac, const uint8_t* from, const uint8_t* to_mac,
-            const uint8_t* to, size_t payload) {
+Octets echo(uint8_t type, uint8_t ttl, const uint8_t* from_mac, const uint8_t* from,
+            const uint8_t* to_mac, const uint8_t* to, size_t payload) {
   Octets frame;
   const size_t total = 28 + payload;
   append(frame, to_mac, 6);
   append(frame, from_mac, 6);
-  append(frame, {0x08, 0x00, 0x45, 0, static_cast<uint8_t>(total / 256), static_cast<uint8_t>(total % 256)});
+  append(frame, {0x08, 0x00, 0x45, 0, static_cast<uint8_t>(total / 256),
+                 static_cast<uint8_t>(total % 256)});
   append(frame, {0x12, 0x34, 0x40, 0, ttl, 1, 0, 0});
   append(frame, from, 4);
   append(frame, to, 4);
@@ -83,7 +88,9 @@ Error SelfTest::create(rte_mempool* pool, uint16_t& port) {
   kinds_ = {
       {Verdict::kAnsweredArp, arp(1, kBroadcast, peer, kPeerAddress, no_mac, kValidatorAddress),
        arp(2, peer, own, kValidatorAddress, peer, kPeerAddress)},
-      {Verdict::kArpOtherAddress, arp(1, kBroadcast, peer, kPeerAddress, no_mac, kOtherAddress), {}},
+      {Verdict::kArpOtherAddress,
+       arp(1, kBroadcast, peer, kPeerAddress, no_mac, kOtherAddress),
+       {}},
       {Verdict::kAnsweredIcmp, small, echo(0, 64, own, kValidatorAddress, peer, kPeerAddress, 56)},
       {Verdict::kBadIcmpChecksum, changed(small, 70), {}},
       {Verdict::kBadIpChecksum, changed(small, 18), {}},
@@ -102,7 +109,8 @@ Error SelfTest::create(rte_mempool* pool, uint16_t& port) {
   answers_ = rte_ring_create("answers", kRingSize, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (requests_ == nullptr || answers_ == nullptr) return {"RING", rte_strerror(rte_errno)};
   const int created = rte_eth_from_rings("selftest", &requests_, 1, &answers_, 1, 0);
-  if (created < 0) return {"PORT_COUNT", std::string("rte_eth_from_rings: ") + rte_strerror(rte_errno)};
+  if (created < 0)
+    return {"PORT_COUNT", std::string("rte_eth_from_rings: ") + rte_strerror(rte_errno)};
   port = static_cast<uint16_t>(created);
   return {};
 }
@@ -117,7 +125,8 @@ void SelfTest::generate() {
     const Octets& frame = kinds_[generated_ % kinds_.size()].request;
     rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
     if (packet == nullptr) return;
-    std::memcpy(rte_pktmbuf_append(packet, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+    std::memcpy(rte_pktmbuf_append(packet, static_cast<uint16_t>(frame.size())), frame.data(),
+                frame.size());
     if (rte_ring_enqueue(requests_, packet) != 0) {
       rte_pktmbuf_free(packet);
       return;
@@ -131,8 +140,8 @@ void SelfTest::check_replies() {
   while (rte_ring_dequeue(answers_, &taken) == 0) {
     auto* packet = static_cast<rte_mbuf*>(taken);
     const Octets& expected = kinds_[answered_kinds_[replies_ % answered_kinds_.size()]].reply;
-    if (packet->data_len != expected.size() ||
-        std::memcmp(rte_pktmbuf_mtod(packet, const uint8_t*), expected.data(), expected.size()) != 0) {
+    if (packet->data_len != expected.size() || std::memcmp(rte_pktmbuf_mtod(packet, const uint8_t*),
+                                                           expected.data(), expected.size()) != 0) {
       ++wrong_replies_;
     }
     ++replies_;
@@ -161,13 +170,16 @@ std::vector<std::string> SelfTest::finish(const Figures& figures) {
   std::vector<std::string> problems;
   auto compare = [&problems](const char* what, uint64_t seen, uint64_t wanted) {
     if (seen == wanted) return;
-    problems.push_back(std::string(what) + ": " + std::to_string(seen) + " instead of " + std::to_string(wanted));
+    problems.push_back(std::string(what) + ": " + std::to_string(seen) + " instead of " +
+                       std::to_string(wanted));
   };
   compare("received", get(figures.word[receivedWord]), consumed());
-  for (size_t i = 0; i < kVerdicts; ++i) compare(verdict_name(i), get(figures.verdict[i]), expected[i]);
+  for (size_t i = 0; i < kVerdicts; ++i)
+    compare(verdict_name(i), get(figures.verdict[i]), expected[i]);
   compare("replies", replies_, expected_replies);
   compare("wrong replies", wrong_replies_, 0);
-  if (consumed() < kinds_.size()) problems.push_back("the generator's packets never reached the loop");
+  if (consumed() < kinds_.size())
+    problems.push_back("the generator's packets never reached the loop");
   return problems;
 }
 

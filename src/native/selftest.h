@@ -1,5 +1,6 @@
-// The self-test of the `ring` mode: a generator and a checker on the two ends of a net_ring port, on the poll loop's own
-// core. Needs no privilege; proves DPDK, the loop and the packet code, but no kernel and no interface.
+// The self-test of the `ring` mode: a generator and a checker on the two ends of a net_ring port,
+// on the poll loop's own core. Needs no privilege; proves DPDK, the loop and the packet code, but
+// no kernel and no interface.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,9 @@ class SelfTest final : public BlockHook {
   // Makes the rings and the port over them. The port still has to be started.
   Error create(rte_mempool* pool, uint16_t& port);
   void on_block() override;
-  // After the loop: what was not consumed is taken back, the last replies are checked, and the loop's own counts are
-  // compared with what was sent. The sentences name every difference; none means that all is well.
+  // After the loop: what was not consumed is taken back, the last replies are checked, and the
+  // loop's own counts are compared with what was sent. The sentences name every difference; none
+  // means that all is well.
   std::vector<std::string> finish(const Figures& figures);
 
   uint64_t consumed() const { return generated_ - left_over_; }

@@ -103,7 +103,8 @@ class Session {
     if (const Error error = judge_.wait_for_namespace(namespace_fd)) return error;
     Netlink netlink;
     if (const Error error = netlink.open()) return error;
-    if (const Error error = netlink.create_veth(kValidatorInterface, kPeerInterface, namespace_fd)) {
+    if (const Error error =
+            netlink.create_veth(kValidatorInterface, kPeerInterface, namespace_fd)) {
       return {"VETH", "creating a veth pair: " + error.message};
     }
     netlink.disable_ipv6_autoconfiguration(kValidatorInterface);
@@ -118,13 +119,15 @@ class Session {
                              : config_.has_address            ? config_.address
                                                               : nullptr;
     char text[18];
-    std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", own_mac[0], own_mac[1], own_mac[2], own_mac[3],
-                  own_mac[4], own_mac[5]);
+    std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", own_mac[0], own_mac[1],
+                  own_mac[2], own_mac[3], own_mac[4], own_mac[5]);
     result_.mac = text;
     rte_eth_dev_info info{};
-    if (rte_eth_dev_info_get(port, &info) == 0 && info.driver_name != nullptr) result_.driver = info.driver_name;
+    if (rte_eth_dev_info_get(port, &info) == 0 && info.driver_name != nullptr)
+      result_.driver = info.driver_name;
 
-    const std::vector<int> sockets = config_.mode == Mode::kRing ? std::vector<int>{} : packet_sockets();
+    const std::vector<int> sockets =
+        config_.mode == Mode::kRing ? std::vector<int>{} : packet_sockets();
     ignore_outgoing(sockets);
 
     ClockPair start = read_clock_pair();
@@ -147,7 +150,8 @@ class Session {
     take_socket_drops(sockets);
     timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
-    result_.started_at_ms = static_cast<uint64_t>(wall.tv_sec) * 1000 + static_cast<uint64_t>(wall.tv_nsec) / 1000000;
+    result_.started_at_ms =
+        static_cast<uint64_t>(wall.tv_sec) * 1000 + static_cast<uint64_t>(wall.tv_nsec) / 1000000;
     if (config_.mode == Mode::kEmbedded) {
       const uint64_t window = config_.duration_ms * 1000000;
       judge_.begin(own_mac, window > kJudgeMarginNs ? window - kJudgeMarginNs : 0);
@@ -198,12 +202,14 @@ class Session {
 }  // namespace
 
 SessionResult run_session(const SessionConfig& config, Figures& figures) {
-  // EAL pins the thread that calls rte_eal_init and lets its own threads inherit the signal mask: neither should be
-  // JavaScript's. With everything blocked here, no signal handler ever runs on the polling core.
+  // EAL pins the thread that calls rte_eal_init and lets its own threads inherit the signal mask:
+  // neither should be JavaScript's. With everything blocked here, no signal handler ever runs on
+  // the polling core.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
-  // EAL's control threads get the affinity that rte_eal_init was called with, less the polling core.
+  // EAL's control threads get the affinity that rte_eal_init was called with, less the polling
+  // core.
   pin_all_threads_to(config.other_cpus);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   SessionResult result;

@@ -21,15 +21,16 @@ struct SessionConfig {
   std::vector<int> other_cpus;  // everything else's; may be empty
   uint64_t duration_ms = 0;
   unsigned stride = 4;
-  bool has_address = false;     // interface mode; the other modes have their own
+  bool has_address = false;  // interface mode; the other modes have their own
   uint8_t address[4] = {};
 };
 
-// The kernel's own account of the polling core, as text, read on the poll thread right around the loop.
+// The kernel's own account of the polling core, as text, read on the poll thread right around the
+// loop.
 struct Snapshot {
-  std::string interrupts;  // /proc/interrupts
-  std::string softirqs;    // /proc/softirqs
-  std::string stat;        // /proc/stat
+  std::string interrupts;             // /proc/interrupts
+  std::string softirqs;               // /proc/softirqs
+  std::string stat;                   // /proc/stat
   uint64_t involuntary_switches = 0;  // getrusage(RUSAGE_THREAD)
   uint64_t voluntary_switches = 0;
 };

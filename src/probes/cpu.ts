@@ -107,7 +107,8 @@ function siblingsOf(host: ReadHost, cpu: number): CpuSet {
     const siblings = attribute(host, `${folder}/${name}`, parseCpuList).value;
     if (!siblings?.includes(cpu)) continue;
     // The two cores of an AMD family 15h compute unit count as siblings for older kernels, but have their own numbers.
-    return siblings.filter((sibling) => sibling === cpu || coreId(host, sibling) === coreId(host, cpu));
+    const own = coreId(host, cpu);
+    return siblings.filter((sibling) => sibling === cpu || coreId(host, sibling) === own);
   }
   return [cpu];
 }

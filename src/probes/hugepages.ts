@@ -35,9 +35,9 @@ function pools(host: ReadHost): Fact<HugepagePool[]> {
 
 function poolsIn(host: ReadHost, folder: string, node: number | null): HugepagePool[] {
   return names(host, folder).flatMap((name) => {
-    const kilobytes = /^hugepages-(\d{1,9})kB$/.exec(name)?.[1];
+    const kilobytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
     const read = (file: string) => attribute(host, `${folder}/${name}/${file}`, natural).value ?? null;
-    if (kilobytes === undefined) return [];
+    if (kilobytes === undefined || kilobytes.length > 9) return [];
     return [
       {
         node,

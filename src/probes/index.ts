@@ -45,7 +45,7 @@ type Unlisted = Exclude<ProbeName, (typeof PROBES)[number]['name']>;
 const everyProbeIsListed: Unlisted extends never ? true : Unlisted = true;
 
 /** Milliseconds each probe took. */
-export type ProbeTimes = Readonly<Record<ProbeName, number>>;
+type ProbeTimes = Readonly<Record<ProbeName, number>>;
 
 export interface Observation {
   readonly facts: Facts;

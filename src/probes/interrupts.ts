@@ -1,4 +1,4 @@
-import { formatCpuList } from '../formats/cpu-list.ts';
+import { formatCpuList, union } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
 import { parseInterrupts } from '../formats/interrupts.ts';
 import { defineProbe } from './define.ts';
@@ -14,7 +14,7 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
   lines: attribute(host, '/proc/interrupts', (text) => {
     const table = parseInterrupts(word(text));
     return table.rows
-      .filter((row) => /^\d{1,9}$/.test(row.name))
+      .filter((row) => /^\d+$/.test(row.name) && row.name.length < 10)
       .map((row) => ({
         irq: Number(row.name),
         description: row.description,
@@ -22,7 +22,12 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
         affinity: firstKnown(attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, cpuListText), () =>
           attribute(host, `${IRQ}/${row.name}/smp_affinity_list`, cpuListText),
         ),
-        cpus: cpuListText(table.cpus.filter((_, column) => (row.counts[column] ?? 0) > 0).join()),
+        cpus: formatCpuList(
+          union(
+            table.cpus.filter((_, column) => (row.counts[column] ?? 0) > 0),
+            [],
+          ),
+        ),
       }));
   }),
 }));

@@ -1,4 +1,4 @@
-import { parseInterrupts } from '../formats/interrupts.ts';
+import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, IommuGroup } from './facts.ts';
@@ -24,8 +24,12 @@ function groups(host: ReadHost): Fact<IommuGroup[]> {
       members: names(host, `${GROUPS}/${id}/devices`).map((address) => ({
         address,
         class: textOrNothing(host, `${DEVICES}/${address}/class`) ?? 'unknown',
-        // By way of the group, whose members on ARM are also platform devices.
-        driver: linkName(host, `${GROUPS}/${id}/devices/${address}/driver`) ?? null,
+        // On ARM members are also platform devices, which only the group leads to.
+        driver:
+          linkName(
+            host,
+            `${isPciAddress(address) ? DEVICES : `${GROUPS}/${id}/devices`}/${address}/driver`,
+          ) ?? null,
       })),
     })),
     GROUPS,
@@ -37,8 +41,7 @@ function groups(host: ReadHost): Fact<IommuGroup[]> {
  * translation service of a GICv3 tells devices apart by itself (drivers/irqchip/irq-gic-v3-its*.c): ITS-PCI-MSI.
  */
 function interruptRemapping(host: ReadHost): Fact<boolean> {
-  return attribute(host, '/proc/interrupts', (text) => {
-    const lines = parseInterrupts(word(text)).rows.filter((row) => /^\d+$/.test(row.name));
-    return lines.some((row) => /^(?:\S+-)?(?:IR|ITS)-/.test(row.description));
-  });
+  return attribute(host, '/proc/interrupts', (text) =>
+    /^ *\d+:[ \d]* (?:\S+-)?(?:IR|ITS)-/m.test(word(text)),
+  );
 }

@@ -56,7 +56,7 @@ function distances(host: ReadHost, folder: string, ids: readonly number[]): Fact
 }
 
 function kilobytes(text: string | undefined): number {
-  const match = /^(\d{1,12}) kB$/.exec(text ?? '');
+  const match = /^(\d+) kB$/.exec(text ?? '');
   if (match === null) throw new FormatError('memory size', text ?? '', 'expected a number of kB');
-  return Number(match[1]) * 1024;
+  return natural(match[1] ?? '') * 1024;
 }

@@ -52,23 +52,22 @@ function readFunction(
 ): PciFunction {
   const folder = `${DEVICES}/${address}`;
   const entries = names(host, folder);
-  const config = guarded(`${folder}/config`, () => {
-    const bytes = host.readBytes(`${folder}/config`, CONFIG_SIZE);
-    if (bytes === undefined || bytes.length === 0)
-      return absent('missing', 'no such file', `${folder}/config`);
-    if (bytes.every((byte) => byte === 0xff))
-      return absent('garbled', 'all bits are ones: the device no longer answers', `${folder}/config`);
-    return known(parsePciConfig(bytes), `${folder}/config`);
-  });
+  const present = new Set(entries);
+  // Looking for what the folder does not list costs more than reading what it does.
+  const listed = <T>(name: string, read: () => Fact<T>): Fact<T> =>
+    present.size === 0 || present.has(name) ? read() : absent('missing', 'no such file', `${folder}/${name}`);
+  const config = present.has('physfn') ? virtualConfig(folder) : readConfig(host, folder);
   return {
     address,
     class: code,
     vendor: textOrNothing(host, `${folder}/vendor`) ?? 'unknown',
     device: textOrNothing(host, `${folder}/device`) ?? 'unknown',
-    subsystem: attribute(
-      host,
-      `${folder}/subsystem_vendor`,
-      (vendor) => `${word(vendor)}:${textOrNothing(host, `${folder}/subsystem_device`) ?? 'unknown'}`,
+    subsystem: listed('subsystem_vendor', () =>
+      attribute(
+        host,
+        `${folder}/subsystem_vendor`,
+        (vendor) => `${word(vendor)}:${textOrNothing(host, `${folder}/subsystem_device`) ?? 'unknown'}`,
+      ),
     ),
     modalias: attribute(host, `${folder}/modalias`, word),
     driver: linked(host, folder, 'driver', 'no driver is bound'),
@@ -76,14 +75,14 @@ function readFunction(
     node: node(host, folder),
     localCpus: attribute(host, `${folder}/local_cpulist`, cpuListText),
     iommuGroup: iommuGroup(host, folder),
-    link: link(host, folder),
+    link: listed('current_link_speed', () => link(host, folder)),
     maxPayload: fromConfig(config, (space) => space.maxPayload),
     maxReadRequest: fromConfig(config, (space) => space.maxReadRequest),
     aspm: fromConfig(config, (space) => space.aspm),
     serial: fromConfig(config, (space) => space.serial),
-    powerState: attribute(host, `${folder}/power_state`, word),
-    errors: errors(host, folder),
-    sriov: sriov(host, folder),
+    powerState: listed('power_state', () => attribute(host, `${folder}/power_state`, word)),
+    errors: listed('aer_dev_correctable', () => errors(host, folder)),
+    sriov: listed('sriov_totalvfs', () => sriov(host, folder)),
     physicalFunction: linked(host, folder, 'physfn', 'not a virtual function'),
     virtualFunctions: entries
       .filter((name) => /^virtfn\d+$/.test(name))
@@ -93,6 +92,29 @@ function readFunction(
     interfaces: interfaces(host, folder, entries),
     remembered: remembered(memory, address),
   };
+}
+
+/**
+ * Each four bytes are a transaction with the device, so that a whole space takes a millisecond; a virtual function has
+ * no settings of its own in it (PCI Express Base Specification 5.0, section 9.3.5).
+ */
+function readConfig(host: ReadHost, folder: string): Fact<PciConfig> {
+  const path = `${folder}/config`;
+  return guarded(path, () => {
+    const bytes = host.readBytes(path, CONFIG_SIZE);
+    if (bytes === undefined || bytes.length === 0) return absent('missing', 'no such file', path);
+    if (bytes.every((byte) => byte === 0xff))
+      return absent('garbled', 'all bits are ones: the device no longer answers', path);
+    return known(parsePciConfig(bytes), path);
+  });
+}
+
+function virtualConfig(folder: string): Fact<PciConfig> {
+  return absent(
+    'missing',
+    'a virtual function has the settings of its physical function',
+    `${folder}/config`,
+  );
 }
 
 function linked(host: ReadHost, folder: string, name: string, none: string): Fact<string> {

@@ -18,6 +18,7 @@ import {
 } from './read.ts';
 
 const CPU = '/sys/devices/system/cpu';
+const PREFERENCE = 'energy_performance_preference';
 
 type Policy = NonNullable<Facts['power']['policies']['value']>[number];
 type Settings = Omit<Policy, 'cpus'>;
@@ -45,10 +46,12 @@ function policies(host: ReadHost): Fact<Policy[]> {
   if (found.absent !== undefined) return found;
   const numbers = numbered(found.value, 'policy');
   if (numbers.length === 0) return absent('missing', 'the kernel does not scale frequencies here', folder);
+  // Every policy of a driver has the same files, so that the first tells which to look for.
+  const present = new Set(names(host, `${folder}/policy${numbers[0]}`));
   const merged = new Map<string, { cpus: CpuSet; settings: Settings }>();
   for (const number of numbers) {
     const policy = `${folder}/policy${number}`;
-    const settings = readSettings(host, policy);
+    const settings = readSettings(host, policy, present);
     const key = JSON.stringify(settings);
     // Apart by blanks, not the usual list (drivers/cpufreq/cpufreq.c, cpufreq_show_cpus).
     const cpus = attribute(host, `${policy}/related_cpus`, (list) =>
@@ -65,7 +68,7 @@ function policies(host: ReadHost): Fact<Policy[]> {
   );
 }
 
-function readSettings(host: ReadHost, folder: string): Settings {
+function readSettings(host: ReadHost, folder: string, present: ReadonlySet<string>): Settings {
   const text = (name: string) => textOrNothing(host, `${folder}/${name}`) ?? 'unknown';
   const kilohertz = (name: string) => attribute(host, `${folder}/${name}`, natural).value ?? 0;
   return {
@@ -74,7 +77,7 @@ function readSettings(host: ReadHost, folder: string): Settings {
     minimum: kilohertz('scaling_min_freq'),
     maximum: kilohertz('scaling_max_freq'),
     hardwareMaximum: kilohertz('cpuinfo_max_freq'),
-    preference: textOrNothing(host, `${folder}/energy_performance_preference`) ?? null,
+    preference: present.has(PREFERENCE) ? (textOrNothing(host, `${folder}/${PREFERENCE}`) ?? null) : null,
   };
 }
 

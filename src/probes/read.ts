@@ -96,7 +96,7 @@ export function word(text: string): string {
 
 /** A non-negative whole number as the kernel prints it, decimal or 0x hex. */
 export function natural(text: string): number {
-  const value = /^(\d{1,16}|0x[0-9a-f]{1,13})$/i.test(text) ? Number(text) : Number.NaN;
+  const value = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw new FormatError('number', text, 'expected a whole number');
   return value;
 }
@@ -120,7 +120,10 @@ export function cpuListText(text: string): string {
 /** Numbers at the end of names such as `cpu12` or `node0`, ascending. */
 export function numbered(all: readonly string[], prefix: string): number[] {
   return all
-    .filter((name) => name.startsWith(prefix) && /^\d{1,5}$/.test(name.slice(prefix.length)))
+    .filter(
+      (name) =>
+        name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)) && name.length < prefix.length + 6,
+    )
     .map((name) => Number(name.slice(prefix.length)))
     .sort((a, b) => a - b);
 }

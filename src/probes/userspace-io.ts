@@ -73,7 +73,7 @@ function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
   if ((nodes.value ?? []).length === 0 && uio.length === 0) return known([], from);
   let denied = 0;
   const found: Holder[] = [];
-  for (const pid of names(host, '/proc').filter((name) => /^\d{1,9}$/.test(name))) {
+  for (const pid of names(host, '/proc').filter((name) => /^\d+$/.test(name))) {
     const fds = guarded(from, () => known(host.list(`/proc/${pid}/fd`) ?? [], from));
     if (fds.absent !== undefined) {
       denied++;

@@ -1,4 +1,5 @@
-// libFuzzer target for src/native/packet.cc: memory safety through the sanitizers, and the promises of packet.h.
+// libFuzzer target for src/native/packet.cc: memory safety through the sanitizers, and the promises
+// of packet.h.
 //
 // Input: one octet of options, then the frame. test/fuzz/run.mjs builds and runs it.
 #include <cstddef>
@@ -17,7 +18,8 @@ constexpr uint8_t kMac[6] = {0x02, 0, 0, 0, 0, 2};
 constexpr uint8_t kAddress[4] = {198, 18, 0, 2};
 
 enum Options : uint8_t {
-  kRepairChecksums = 1,  // mutations rarely keep a checksum right, and nothing behind it would be reached
+  kRepairChecksums =
+      1,  // mutations rarely keep a checksum right, and nothing behind it would be reached
   kWithoutAddress = 2,
 };
 
@@ -66,7 +68,8 @@ void repair(uint8_t* frame, size_t length) {
   put_checksum(ip, header, 10);
 }
 
-void check_answer(const uint8_t* request, size_t request_length, const uint8_t* reply, bypass::Handled handled) {
+void check_answer(const uint8_t* request, size_t request_length, const uint8_t* reply,
+                  bypass::Handled handled) {
   PROMISE(handled.length <= request_length);
   PROMISE(std::memcmp(reply + 6, kMac, 6) == 0);
   PROMISE((reply[0] & 1) == 0);

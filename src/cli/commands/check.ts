@@ -9,6 +9,7 @@ import type { CommandRunner, Context } from '../context.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
 import { checkWritable } from '../output.ts';
+import { milliseconds } from '../stdio.ts';
 import { VERSION } from '../version.ts';
 
 export const runCheck: CommandRunner = async (context) => {
@@ -16,7 +17,7 @@ export const runCheck: CommandRunner = async (context) => {
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
   if (values.report !== undefined) checkWritable(values.report);
-  const { facts, times } = observe(openReadHost(heading.root), () => performance.now());
+  const { facts, times } = observe(openReadHost(heading.root), milliseconds);
   const findings = judge(facts);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',

@@ -1,0 +1,42 @@
+import { fstatSync, writeSync } from 'node:fs';
+import { EXIT, errnoName, ToolError } from '../host/errors.ts';
+
+/**
+ * Writes the result to standard output. Not through Node's stream: that loads its network code first, which takes as
+ * long as probing a host.
+ */
+export function writeOut(text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      const errno = errnoName(error);
+      // `bypass-setup probe | head` closes the pipe early, which is no error of ours.
+      if (errno === 'EPIPE') return;
+      if (errno !== 'EAGAIN') throw unwritable(errno);
+      // Another process made the pipe non-blocking, and its reader is slow.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+function unwritable(errno: string): ToolError {
+  const hint = errno === 'ENOSPC' ? { hint: 'the disk is full' } : {};
+  return new ToolError('STDOUT', `cannot be written: ${errno}`, { ...hint, exitCode: EXIT.unexpected });
+}
+
+/** Major number of /dev/null and its kin (Documentation/admin-guide/devices.txt), which are no terminals. */
+const MEMORY_DEVICES = 1;
+
+/** Whether a descriptor is a terminal, asked of Node only when it may be one, for the same reason. */
+export function isTerminal(stream: 'stdout' | 'stderr'): boolean {
+  const status = fstatSync(stream === 'stdout' ? 1 : 2);
+  if (!status.isCharacterDevice() || status.rdev >> 8 === MEMORY_DEVICES) return false;
+  return process[stream].isTTY;
+}
+
+/** A clock for durations; `performance.now()` would load the whole of Node's performance hooks. */
+export function milliseconds(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
