@@ -44,37 +44,49 @@ const lspci = spawnSync('lspci', ['-v'], { stdio: 'ignore' }).status === 0;
 if (devbind && lspci) contenders.devbind = [devbind, ['--status']];
 
 const best = {};
-for (let round = 0; round < ROUNDS; round++) {
-  for (const [name, [file, args]] of Object.entries(contenders)) {
-    const start = process.hrtime.bigint();
-    const { error } = spawnSync(file, args, { stdio: 'ignore' });
-    if (error) throw error;
-    const took = Number(process.hrtime.bigint() - start) / 1e6;
-    best[name] = Math.min(best[name] ?? Number.POSITIVE_INFINITY, took);
+let rounds = 0;
+// A busy machine hides the minimum: where a budget looks broken, all contenders get more runs, up to four times as many.
+do {
+  runRounds();
+} while (budgets().some((row) => !row.kept) && rounds < 4 * ROUNDS);
+
+function runRounds() {
+  for (let round = 0; round < ROUNDS; round++, rounds++) {
+    for (const [name, [file, args]] of Object.entries(contenders)) {
+      const start = process.hrtime.bigint();
+      const { error } = spawnSync(file, args, { stdio: 'ignore' });
+      if (error) throw error;
+      const took = Number(process.hrtime.bigint() - start) / 1e6;
+      best[name] = Math.min(best[name] ?? Number.POSITIVE_INFINITY, took);
+    }
   }
 }
 
-let broken = 0;
-console.log(`minimum of ${ROUNDS} interleaved runs; node -e 0 takes ${best.node.toFixed(1)} ms here`);
-for (const name of ['check', 'probe --json']) {
-  row(`${name} over node`, best[name] - best.node, BUDGET_MS, 'ms');
-  if (best.devbind) row(`${name} / dpdk-devbind.py --status`, best[name] / best.devbind, BUDGET_DEVBIND, '');
-}
-row(
-  'check of the largest recorded host / the smallest',
-  best['largest host'] / best['smallest host'],
-  BUDGET_SIZE,
-  '',
-);
-if (!best.devbind)
-  console.log('dpdk-devbind.py or lspci is not installed, so there is no comparison with it');
-if (process.argv.includes('--gate') && broken > 0) process.exitCode = 1;
-
-function row(title, value, budget, unit) {
-  const kept = value <= budget;
-  if (!kept) broken++;
+console.log(`minimum of ${rounds} interleaved runs; node -e 0 takes ${best.node.toFixed(1)} ms here`);
+for (const { title, value, budget, unit, kept } of budgets()) {
   const limit = `${budget}${unit && ` ${unit}`}`;
   console.log(
     `${title.padEnd(52)} ${value.toFixed(2).padStart(7)} ${unit.padEnd(2)}  budget ${limit}${kept ? '' : '  OVER'}`,
   );
+}
+if (!best.devbind)
+  console.log('dpdk-devbind.py or lspci is not installed, so there is no comparison with it');
+if (process.argv.includes('--gate') && budgets().some((row) => !row.kept)) process.exitCode = 1;
+
+function budgets() {
+  const row = (title, value, budget, unit) => ({ title, value, budget, unit, kept: value <= budget });
+  return [
+    ...['check', 'probe --json'].flatMap((name) => [
+      row(`${name} over node`, best[name] - best.node, BUDGET_MS, 'ms'),
+      ...(best.devbind
+        ? [row(`${name} / dpdk-devbind.py --status`, best[name] / best.devbind, BUDGET_DEVBIND, '')]
+        : []),
+    ]),
+    row(
+      'check of the largest host / the smallest',
+      best['largest host'] / best['smallest host'],
+      BUDGET_SIZE,
+      '',
+    ),
+  ];
 }

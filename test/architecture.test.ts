@@ -58,7 +58,7 @@ describe('lists that a reader must be able to trust', () => {
     [
       'src/probes',
       'src/probes/index.ts',
-      ['define', 'facts', 'index', 'read', 'identity', 'carried', 'answers'],
+      ['define', 'facts', 'index', 'read', 'identity', 'carried', 'answers', 'once'],
     ],
     ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index']],
   ])('every file of %s is in its index', (folder, index, helpers) => {

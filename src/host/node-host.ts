@@ -25,6 +25,9 @@ const KILL_DELAY = 2000;
 const SEQUENCES = /^\/sys\/(?:fs|kernel\/debug|kernel\/tracing)\//;
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO']);
 
+/** Spares the making of an Error for each of the many files that are not there. */
+const ABSENT_IS_FINE = { throwIfNoEntry: false } as const;
+
 /** Opens what `--root` names for reading: the running machine, a directory, or an archive made by `capture`. */
 export function openReadHost(root: string): ReadHost {
   if (!rootStatus(root)?.isFile()) return openHost(root);
@@ -109,7 +112,7 @@ class NodeHost implements Host {
   stat(path: string): FileStatus | undefined {
     const outside = this.outside(path, false);
     if (outside === undefined) return undefined;
-    const status = quietly(() => fs.lstatSync(outside), 'stat', path);
+    const status = quietly(() => fs.lstatSync(outside, ABSENT_IS_FINE), 'stat', path);
     return status && describe(status);
   }
 
@@ -295,7 +298,7 @@ class NodeHost implements Host {
 
   private look(path: string): Found {
     const outside = this.root + path;
-    const status = quietly(() => fs.lstatSync(outside), 'stat', path);
+    const status = quietly(() => fs.lstatSync(outside, ABSENT_IS_FINE), 'stat', path);
     if (status === undefined) return undefined;
     return status.isSymbolicLink() ? { link: fs.readlinkSync(outside) } : 'there';
   }

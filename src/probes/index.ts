@@ -12,6 +12,7 @@ import { limitsProbe } from './limits.ts';
 import { machineProbe } from './machine.ts';
 import { networkProbe } from './network.ts';
 import { numaProbe } from './numa.ts';
+import { OnceHost } from './once.ts';
 import { pciProbe } from './pci.ts';
 import { powerProbe } from './power.ts';
 import { servicesProbe } from './services.ts';
@@ -56,9 +57,10 @@ export interface Observation {
 export function observe(host: ReadHost, now: () => number): Observation {
   const facts: Record<string, unknown> = {};
   const times: Record<string, number> = {};
+  const once = new OnceHost(host);
   for (const probe of PROBES) {
     const start = now();
-    facts[probe.name] = probe.read(host);
+    facts[probe.name] = probe.read(once);
     times[probe.name] = Math.round((now() - start) * 1000) / 1000;
   }
   void everyProbeIsListed;
