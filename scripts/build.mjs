@@ -15,6 +15,8 @@ const common = {
   format: 'cjs',
   platform: 'node',
   target: 'node20.12',
+  // bin/bypass-setup runs the bundle as a script, where import() is not to be had; require() is.
+  supported: { 'dynamic-import': false },
   define: {
     BYPASS_SETUP_VERSION: JSON.stringify(version),
     'import.meta.url': 'importMetaUrl',
