@@ -7,6 +7,7 @@ import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const root = new URL('..', import.meta.url).pathname;
+const OWN_URL = "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;";
 const PACKAGES = ['zod', 'execa', 'systeminformation'];
 
 const common = {
@@ -21,7 +22,7 @@ const common = {
     BYPASS_SETUP_VERSION: JSON.stringify(version),
     'import.meta.url': 'importMetaUrl',
   },
-  banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  banner: { js: OWN_URL },
   logLevel: 'warning',
 };
 
@@ -38,10 +39,19 @@ rmSync(`${root}dist`, { recursive: true, force: true });
 mkdirSync(`${root}dist`);
 writeFileSync(`${root}dist/package.json`, '{ "type": "commonjs" }\n');
 await Promise.all([
+  // A function as Node would make of a CommonJS module, for bin/bypass-setup to run with the code that V8 has kept.
   build({
     ...common,
     outdir: 'dist',
-    entryPoints: { cli: 'src/cli/index.ts', worker: 'src/native/worker.ts' },
+    entryPoints: { cli: 'src/cli/index.ts' },
+    plugins: [packagesApart],
+    banner: { js: `(function (exports, require, module, __filename, __dirname) { ${OWN_URL}` },
+    footer: { js: '})' },
+  }),
+  build({
+    ...common,
+    outdir: 'dist',
+    entryPoints: { worker: 'src/native/worker.ts' },
     plugins: [packagesApart],
   }),
   build({ ...common, outdir: 'dist/packages', entryPoints: PACKAGES }),

@@ -53,21 +53,25 @@ export const servicesProbe = defineProbe('services', (host) => ({
 
 function units(host: ReadHost): Fact<Unit[]> {
   const slice = SLICES.find((folder) => exists(host, folder));
+  const folders = UNIT_FOLDERS.filter((folder) => exists(host, folder));
+  const wants = WANTS.map((target) => `/etc/systemd/system/${target}`).filter((folder) =>
+    exists(host, folder),
+  );
   const installed = UNITS.flatMap((name) => {
-    const file = UNIT_FOLDERS.map((folder) => `${folder}/${name}`).find((path) => exists(host, path));
+    const file = folders.map((folder) => `${folder}/${name}`).find((path) => exists(host, path));
     const running = runs(host, slice, name);
     if (file === undefined && running !== true) return [];
     return [
       {
         name,
         running,
-        enabled: WANTS.some((wants) => exists(host, `/etc/systemd/system/${wants}/${name}`)),
+        enabled: wants.some((folder) => exists(host, `${folder}/${name}`)),
         installed: file !== undefined,
         evidence: running === true ? `${slice}/${name}/cgroup.procs` : (file ?? ''),
       },
     ];
   });
-  const folder = UNIT_FOLDERS.find((path) => exists(host, path));
+  const [folder] = folders;
   if (folder === undefined && slice === undefined) {
     return absent('missing', 'not a systemd host, or not recorded', UNIT_FOLDERS[1] ?? '');
   }
@@ -78,6 +82,7 @@ function units(host: ReadHost): Fact<Unit[]> {
 function runs(host: ReadHost, slice: string | undefined, name: string): boolean | null {
   if (slice === undefined) return null;
   if (name.endsWith('.timer')) return null;
+  if (!exists(host, `${slice}/${name}`)) return false;
   const processes = textOrNothing(host, `${slice}/${name}/cgroup.procs`);
   if (processes) return true;
   // cgroup v2 counts the ones below too.

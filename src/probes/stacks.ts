@@ -39,7 +39,7 @@ export const stacksProbe = defineProbe('stacks', (host) => ({
 }));
 
 function dpdk(host: ReadHost): Fact<Dpdk> {
-  for (const folder of LIBRARIES) {
+  for (const folder of LIBRARIES.filter((path) => exists(host, path))) {
     const abi = DPDK_ABI.find(([number]) => exists(host, `${folder}/librte_eal.so.${number}`));
     if (abi === undefined) continue;
     const config = textOrNothing(host, `${folder}/pkgconfig/libdpdk.pc`);
