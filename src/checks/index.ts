@@ -7,6 +7,7 @@ import { hugepagesCheck } from './hugepages.ts';
 import { interruptsCheck } from './interrupts.ts';
 import { iommuCheck } from './iommu.ts';
 import { isolationCheck } from './isolation.ts';
+import { memoryChannelsCheck } from './memory-channels.ts';
 import { nicDriverCheck } from './nic-driver.ts';
 
 /** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
@@ -18,6 +19,7 @@ export const CHECKS: readonly Check[] = [
   interruptsCheck,
   governorCheck,
   clocksourceCheck,
+  memoryChannelsCheck,
 ];
 
 export function judge(facts: Facts): Finding[] {

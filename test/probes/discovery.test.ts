@@ -106,7 +106,7 @@ test('[A3] the MAC address is shown, and remembered after the interface is gone'
   );
 });
 
-test('[A4] the driver from before the binding is read from the state file', () => {
+test('the driver from before the binding is read from the state file', () => {
   const bound = pciFunction(smt, '0000:af:00.1');
   expect([bound.driver, bound.driverOverride]).toEqual([
     known('vfio-pci', `${DEVICES}/0000:af:00.1/driver`),
@@ -236,7 +236,7 @@ test('[A6] the bridges above a NIC tell which ones share a root port', () => {
   expect(pciFunction(vm, '0000:00:03.0').upstream).toEqual([]);
 });
 
-test('[A7] the firmware of every NIC is read, to be held against a minimum', () => {
+test('the firmware of every NIC is read, to be held against a minimum', () => {
   const firmware = Object.fromEntries(
     theValue(smt.network.interfaces).map((entry) => [entry.name, entry.firmware]),
   );
@@ -254,7 +254,7 @@ test('[A7] the firmware of every NIC is read, to be held against a minimum', () 
   );
 });
 
-describe('[A8] memory slots', () => {
+describe('memory slots', () => {
   const TABLE = '/sys/firmware/dmi/tables/DMI';
   const slots = (change: Parameters<typeof withFiles>[1][string]) =>
     factsOf(withFiles('two-socket-smt', { [TABLE]: change })).machine.memoryDevices;
