@@ -5,7 +5,7 @@ const WHY = 'a clock that is not read from the processor costs about a microseco
 
 /** Read without leaving the processor: the TSC, its paravirtual forms, and the ARM architected timer. */
 const FAST = ['tsc', 'arch_sys_counter'];
-const PARAVIRTUAL = ['kvm-clock', 'hyperv_clocksource_tsc_page', 'tsc-early'];
+const PARAVIRTUAL = ['kvm-clock', 'hyperv_clocksource_tsc_page'];
 
 export const clocksourceCheck = defineCheck('clocksource', WHY, ({ clock, cpu }) => {
   const { source, available } = clock;

@@ -1,4 +1,4 @@
-import { formatCpuList, intersect, parseCpuList } from '../formats/cpu-list.ts';
+import { formatCpuList, intersect, parseCpuList, subtract } from '../formats/cpu-list.ts';
 import { defineCheck } from './define.ts';
 import { evidence } from './evidence.ts';
 import { isolatedCpus } from './isolation.ts';
@@ -26,8 +26,15 @@ export const governorCheck = defineCheck('governor', WHY, ({ power, isolation, m
   const relevant = policies.value.filter(
     (policy) => isolated.length === 0 || intersect(isolated, parseCpuList(policy.cpus)).length > 0,
   );
-  const slow = relevant.filter((policy) => policy.governor !== 'performance');
-  const capped = relevant.filter((policy) => policy.maximum < policy.hardwareMaximum);
+  const slow = relevant.filter((policy) => policy.governor !== null && policy.governor !== 'performance');
+  const capped = relevant.filter(
+    ({ maximum, hardwareMaximum }) =>
+      maximum !== null && hardwareMaximum !== null && maximum < hardwareMaximum,
+  );
+  const covered = relevant.flatMap((policy) => [...parseCpuList(policy.cpus)]);
+  const unread = relevant.some(({ governor, maximum, hardwareMaximum }) =>
+    [governor, maximum, hardwareMaximum].includes(null),
+  );
   const seen = (what: 'governor' | 'maximum', list: typeof relevant, expected: string) =>
     list.map((policy) => ({
       path: `/sys/devices/system/cpu/cpufreq/policy*/scaling_${what === 'governor' ? 'governor' : 'max_freq'} (CPUs ${policy.cpus})`,
@@ -59,6 +66,19 @@ export const governorCheck = defineCheck('governor', WHY, ({ power, isolation, m
       },
     ];
   }
+  if (unread || relevant.length === 0 || subtract(isolated, covered).length > 0) {
+    return [
+      {
+        subject: 'host',
+        result: 'unknown',
+        sentence: 'governor and frequency limits cannot be read for every CPU that counts',
+        evidence:
+          relevant.length > 0
+            ? seen('governor', relevant, 'performance')
+            : [evidence(policies, undefined, count)],
+      },
+    ];
+  }
   return [
     {
       subject: 'host',
@@ -68,3 +88,5 @@ export const governorCheck = defineCheck('governor', WHY, ({ power, isolation, m
     },
   ];
 });
+
+const count = (policies: readonly unknown[]) => `${policies.length} policies`;

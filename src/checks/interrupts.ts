@@ -20,7 +20,7 @@ export const interruptsCheck = defineCheck('interrupts', WHY, ({ interrupts, iso
       },
     ];
   }
-  if (interrupts.lines.absent !== undefined) {
+  if (interrupts.lines.absent !== undefined || interrupts.lines.value.length === 0) {
     const sentence = 'interrupts cannot be read';
     return [{ subject: 'host', result: 'unknown', sentence, evidence: [evidence(interrupts.lines)] }];
   }

@@ -57,9 +57,11 @@ export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machi
       },
     ];
   }
-  return [
-    { subject: 'host', result: interruptRemapping.absent ? 'unknown' : 'pass', sentence, evidence: seen },
-  ];
+  if (interruptRemapping.absent !== undefined) {
+    const unread = `${sentence}; whether interrupts are remapped cannot be read`;
+    return [{ subject: 'host', result: 'unknown', sentence: unread, evidence: seen, remedy: 'run as root' }];
+  }
+  return [{ subject: 'host', result: 'pass', sentence, evidence: seen }];
 });
 
 const list = (names: readonly string[]) => names.join(', ');

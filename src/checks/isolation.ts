@@ -60,17 +60,37 @@ function judgeIsolated(isolation: Facts['isolation'], isolated: readonly number[
 /** nohz_full and rcu_nocbs: what the boot line asks for must be in force; what it does not ask for is not judged. */
 function judgeTicks(isolation: Facts['isolation'], kernel: Facts['kernel']): Judgement[] {
   const asked = isolation.requested.value;
-  if (asked === undefined) return [];
+  if (asked === undefined) {
+    return [
+      {
+        subject: 'boot line',
+        result: 'unknown',
+        sentence: 'what the boot line asks for cannot be read',
+        evidence: [evidence(isolation.requested)],
+        remedy: 'correct the CPU lists of isolcpus=, nohz_full=, rcu_nocbs= and irqaffinity=',
+      },
+    ];
+  }
   return [
     ...judgeRequested('nohz_full', asked.nohzFull, isolation.nohzFull, noHzRemedy(kernel)),
     // The kernel takes nohz_full CPUs into rcu_nocbs by itself and prints the union.
     ...judgeRequested(
       'rcu_nocbs',
       asked.rcuNocbs,
-      isolation.rcuNocbs,
+      offloaded(isolation),
       'use a kernel built with CONFIG_RCU_NOCB_CPU, and correct the list in the boot line',
     ),
   ];
+}
+
+/**
+ * The kernel offloads the callbacks of nohz_full CPUs too (kernel/rcu/tree_nocb.h, rcu_init_nohz), so that what is in
+ * force there answers after the log has lost its line.
+ */
+function offloaded({ rcuNocbs, nohzFull, requested }: Facts['isolation']): Fact<string> {
+  const wanted = parseCpuList(requested.value?.rcuNocbs ?? '');
+  const implied = subtract(wanted, parseCpuList(nohzFull.value ?? '')).length === 0;
+  return rcuNocbs.absent !== undefined && implied ? nohzFull : rcuNocbs;
 }
 
 function judgeRequested(name: string, asked: string, actual: Fact<string>, remedy: string): Judgement[] {
@@ -126,6 +146,17 @@ function noHzRemedy(kernel: Facts['kernel']): string {
 }
 
 function judgeComplaints(kernel: Facts['kernel']): Judgement[] {
+  if (kernel.complaints.absent !== undefined) {
+    return [
+      {
+        subject: 'boot line',
+        result: 'warn',
+        sentence: "the kernel's complaints about it cannot be read",
+        evidence: [evidence(kernel.complaints, 'no complaint')],
+        remedy: 'look for unknown parameters and refused lists with: journalctl -k -b',
+      },
+    ];
+  }
   return (kernel.complaints.value ?? []).map((complaint) => ({
     subject: 'boot line',
     result: 'fail',

@@ -100,13 +100,15 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
 }
 
 function carries(nic: PciFunction, facts: Facts): string {
-  const uses = facts.network.carried.filter((entry) => entry.pci === nic.address).map((entry) => entry.what);
+  const { carried } = facts.network;
+  if (carried.absent !== undefined) return '; what it carries cannot be read';
+  const uses = carried.value.filter((entry) => entry.pci === nic.address).map((entry) => entry.what);
   return uses.length === 0 ? ', carries nothing' : `, carries ${[...new Set(uses)].join(', ')}`;
 }
 
 /**
  * A group is viable when every member is on vfio-pci, on no driver, on pci-stub, or is a bridge
- * (drivers/vfio/group.c, vfio_group_has_dev; drivers/pci/pcie/portdrv.c sets driver_managed_dma).
+ * (drivers/iommu/iommu.c, iommu_group_claim_dma_owner; drivers/pci/pcie/portdrv.c sets driver_managed_dma).
  */
 function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
   const group = facts.iommu.groups.value?.find((candidate) => candidate.id === nic.iommuGroup.value);

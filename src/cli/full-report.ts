@@ -4,7 +4,7 @@ import { renderProbe } from '../report/probe-text.ts';
 import type { CheckReport, FullReport, ProbeReport } from '../report/report.ts';
 import type { Style } from '../report/terminal.ts';
 import { renderValidation } from '../report/validate-text.ts';
-import { writeFile } from './output.ts';
+import { writeResult } from './output.ts';
 
 /** How long the decoration of a report may take. */
 const IDENTITY_PATIENCE_MS = 2000;
@@ -21,8 +21,8 @@ export async function writeFullReport(file: string, probe: ProbeReport, check: C
       probe,
       check,
     };
-    writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
-  } else writeFile(file, pages(probe, check, identity));
+    writeResult(file, `${JSON.stringify(report, null, 2)}\n`);
+  } else writeResult(file, pages(probe, check, identity));
 }
 
 function pages(probe: ProbeReport, check: CheckReport, identity: Identity | undefined): string {

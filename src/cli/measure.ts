@@ -1,4 +1,4 @@
-import { ToolError } from '../host/errors.ts';
+import { EXIT, ToolError } from '../host/errors.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import type { Finding } from '../report/report.ts';
 import type { Context } from './context.ts';
@@ -19,7 +19,8 @@ export async function measure(seconds: number, context: Context): Promise<Measur
     const result = await driveValidator({ target: { mode: 'embedded' }, seconds }, context);
     return { result, finding: { ...heading, ...describe(result) } };
   } catch (error) {
-    if (!(error instanceof ToolError) || error.code === 'INTERRUPTED') throw error;
+    if (!(error instanceof ToolError) || error.code === 'INTERRUPTED' || error.exitCode === EXIT.usage)
+      throw error;
     const finding: Finding = {
       ...heading,
       result: 'unknown',

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { EXIT, errnoName, HostError, ToolError } from '../host/errors.ts';
 import { openHost } from '../host/node-host.ts';
@@ -16,10 +16,13 @@ export function checkWritable(file: string): void {
   }
 }
 
-/** Writes a file whole or not at all. Lives on the machine this program runs on, whatever --root says. */
-export function writeFile(file: string, text: string): void {
+/** Writes a file whole or not at all, on the machine this program runs on, whatever --root says. */
+export function writeResult(file: string, text: string): void {
   try {
-    openHost('/').replaceFile(resolve(file), text);
+    const status = statSync(file, { throwIfNoEntry: false });
+    // A device, a pipe, /dev/stdout: written to, because replacing it would take it away from everybody.
+    if (status !== undefined && !status.isFile()) writeFileSync(file, text);
+    else openHost('/').replaceFile(status === undefined ? resolve(file) : realpathSync(file), text);
   } catch (error) {
     throw unwritable(file, error instanceof HostError ? error.cause : error);
   }

@@ -104,7 +104,7 @@ export function setParameter(
   return { parameters, gaps, kernelEnd };
 }
 
-/** Dashes and underscores are the same in a parameter's name (lib/params.c, dash2underscore). */
+/** Dashes and underscores are the same in a parameter's name (kernel/params.c, dash2underscore). */
 export function sameName(a: string, b: string): boolean {
   return a.replaceAll('-', '_') === b.replaceAll('-', '_');
 }

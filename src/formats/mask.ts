@@ -13,6 +13,14 @@ export function createMask(secrets: readonly string[]): (text: string) => string
   };
   return (text) => {
     let masked = text.replace(MAC, (mac) => (isPlain(mac) ? mac : standIn(mac, maskedMac)));
+    masked = masked.replace(EUI64, (_, prefix: string, identifier: string) => {
+      return prefix + linkLocal(standIn(macOfIdentifier(identifier), maskedMac));
+    });
+    masked = masked.replace(BY_MAC, (_, prefix: string, digits: string) => {
+      const mac = (digits.match(/../g) ?? []).join(':');
+      return prefix + standIn(mac, maskedMac).replaceAll(':', '');
+    });
+    masked = masked.replace(USB_SERIAL, '$1masked');
     masked = masked.replace(UUID, (uuid) => standIn(uuid, maskedUuid));
     masked = masked.replace(SERIAL, (serial) => standIn(serial, maskedSerial));
     for (const name of names)
@@ -25,6 +33,11 @@ export function createMask(secrets: readonly string[]): (text: string) => string
 }
 
 const MAC = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/gi;
+/** An IPv6 address whose interface identifier is made of a MAC address (RFC 4291, appendix A). */
+const EUI64 = /((?:[0-9a-f]{1,4}:){1,4}:?)([0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4})\b/gi;
+/** An interface named after its MAC address (systemd.net-naming-scheme(7)). */
+const BY_MAC = /\b((?:en|wl|ww)x)([0-9a-f]{12})\b/g;
+const USB_SERIAL = /(SerialNumber: )[^\n"\\]+/g;
 const UUID = /\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b/gi;
 /** A PCI device serial number as lspci prints it. */
 const SERIAL = /\b(?:[0-9a-f]{2}-){7}[0-9a-f]{2}\b/gi;
@@ -32,6 +45,22 @@ const SERIAL = /\b(?:[0-9a-f]{2}-){7}[0-9a-f]{2}\b/gi;
 /** All zeros and all ones mean something and identify nothing. */
 function isPlain(mac: string): boolean {
   return /^(?:00[:]?){6}$/.test(mac) || /^(?:ff[:]?){6}$/i.test(mac);
+}
+
+/** The MAC address of an interface identifier: the universal bit turned, ff:fe taken out. */
+function macOfIdentifier(identifier: string): string {
+  const digits = identifier
+    .split(':')
+    .map((group) => group.padStart(4, '0'))
+    .join('');
+  const first = (Number.parseInt(digits.slice(0, 2), 16) ^ 2).toString(16).padStart(2, '0');
+  return [first, ...(`${digits.slice(2, 6)}${digits.slice(10)}`.match(/../g) ?? [])].join(':');
+}
+
+function linkLocal(mac: string): string {
+  const [a = '', b, c, d, e, f] = mac.split(':');
+  const first = (Number.parseInt(a, 16) ^ 2).toString(16).padStart(2, '0');
+  return `${first}${b}:${c}ff:fe${d}:${e}${f}`.replace(/(^|:)0+(?=[0-9a-f])/g, '$1');
 }
 
 /** 02: locally administered, so that it can be nobody's. */

@@ -66,10 +66,21 @@ const NLM_F_DUMP = 0x300;
 
 export const RTM_GET = { link: 18, address: 22, route: 26, neighbour: 30, rule: 34 } as const;
 
-/** A dump request for all families: struct nlmsghdr, then the type's own header zeroed. */
+/** The header of each type: ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr. */
+const HEADER_BYTES: Readonly<Record<number, number>> = {
+  [RTM_GET.link]: 16,
+  [RTM_GET.address]: 8,
+  [RTM_GET.route]: 12,
+  [RTM_GET.neighbour]: 12,
+  [RTM_GET.rule]: 12,
+};
+
+/**
+ * A dump request for all families: struct nlmsghdr, then the type's own header zeroed. Exactly as long as that: of bytes
+ * that are left over the kernel complains in its log.
+ */
 export function dumpRequest(type: number): Uint8Array {
-  // ifinfomsg, the largest of the type headers that are asked for, has 16 bytes; the kernel accepts zeros after.
-  const request = new Uint8Array(32);
+  const request = new Uint8Array(16 + (HEADER_BYTES[type] ?? 16));
   const view = new DataView(request.buffer);
   view.setUint32(0, request.length, true);
   view.setUint16(4, type, true);

@@ -149,6 +149,10 @@ class NodeHost implements Host {
       const folder = this.makeFolder(posix.dirname(path));
       const target = posix.join(folder, posix.basename(path));
       const old = fs.lstatSync(target, { throwIfNoEntry: false });
+      // A link or a device in its place would be lost to everybody who uses it; callers name the file itself.
+      if (old !== undefined && !old.isFile() && !old.isDirectory()) {
+        throw new HostError('write', path, { code: 'EINVAL' });
+      }
       temporary = posix.join(folder, `.${posix.basename(path)}.${process.pid}.tmp`);
       // One that a crash left; process numbers come again.
       fs.rmSync(temporary, { force: true });

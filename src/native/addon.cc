@@ -142,8 +142,6 @@ Value run(const CallbackInfo& info) {
   if (getppid() != options.Get("parentPid").ToNumber().Int32Value()) _exit(1);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  // Ctrl-C reaches the whole foreground group; the parent decides and asks through the stop word.
-  signal(SIGINT, SIG_IGN);
 
   struct stat status {};
   if (fstat(page, &status) != 0 || status.st_size < static_cast<off_t>(sizeof(Figures))) {

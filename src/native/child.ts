@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { ToolError } from '../host/errors.ts';
-import { STATE } from './figures.ts';
+import { type Header, STATE } from './figures.ts';
 import { type WorkerMessage, workerMessage } from './messages.ts';
 import { RESULT_FD, type WorkerConfig } from './protocol.ts';
 import type { SharedPage } from './shared-page.ts';
@@ -63,7 +63,7 @@ export interface ChildOutcome {
 /**
  * Runs the child to its end. Whatever happens, when this settles the child is gone.
  *
- * @throws ToolError VALIDATOR_CRASHED, VALIDATOR_HUNG, INTERRUPTED or VALIDATOR_START
+ * @throws ToolError ADDON_STALE, VALIDATOR_CRASHED, VALIDATOR_HUNG, INTERRUPTED or VALIDATOR_START
  */
 export async function runChild(run: ChildRun): Promise<ChildOutcome> {
   const [command = process.execPath, ...rest] = [...run.prefix, process.execPath];
@@ -85,6 +85,8 @@ export async function runChild(run: ChildRun): Promise<ChildOutcome> {
   try {
     const { code, signal } = await end;
     const log = stderr() + stdout();
+    const unreadable = watch.unreadable();
+    if (unreadable !== undefined) throw unreadable;
     if (watch.interrupted())
       throw new ToolError('INTERRUPTED', 'the run was interrupted', { subject: 'validator' });
     if (watch.hung() !== undefined) {
@@ -120,6 +122,7 @@ function workerEnvironment(): NodeJS.ProcessEnv {
 /** Progress, deadlines and interruption. */
 function watchChild(child: ChildProcess, { page, config, signal, onTick }: ChildRun) {
   let hung: string | undefined;
+  let unreadable: ToolError | undefined;
   let interrupted = false;
   let stopTimer: NodeJS.Timeout | undefined;
   const started = Date.now();
@@ -131,9 +134,21 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
     hung ??= reason;
     child.kill('SIGKILL');
   };
+  /** The page's words; a page that this version cannot read ends the child. */
+  const readWords = (): Header['words'] | undefined => {
+    try {
+      return page.header().words;
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      unreadable = error;
+      child.kill('SIGKILL');
+      return undefined;
+    }
+  };
   const tick = setInterval(() => {
     const now = Date.now();
-    const { words } = page.header();
+    const words = readWords();
+    if (words === undefined) return;
     if (words.heartbeat !== heartbeat || words.state !== STATE.measuring) {
       heartbeat = words.heartbeat;
       alive = now;
@@ -162,6 +177,7 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
   return {
     interrupted: () => interrupted,
     hung: () => hung,
+    unreadable: () => unreadable,
     end(): void {
       clearInterval(tick);
       clearTimeout(stopTimer);

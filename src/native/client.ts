@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { parseCpuList } from '../formats/cpu-list.ts';
+import { type CpuSet, formatCpuList, parseCpuList, union } from '../formats/cpu-list.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { runChild } from './child.ts';
 import { ealArguments, isInterfaceName } from './eal-arguments.ts';
@@ -76,16 +76,30 @@ interface Cpus {
   others: number[];
 }
 
+function cpuNotAllowed(cpu: number, message: string): ToolError {
+  return new ToolError('CPU_NOT_ALLOWED', message, {
+    subject: `CPU ${cpu}`,
+    hint: 'choose another one, or widen the cpuset or affinity that this command was started with',
+    exitCode: EXIT.usage,
+  });
+}
+
+function isolatedCpus(): CpuSet {
+  try {
+    return parseCpuList(readFileSync('/sys/devices/system/cpu/isolated', 'utf8'));
+  } catch {
+    return []; // No sysfs here.
+  }
+}
+
 function chooseCpus(wanted: number | undefined): Cpus {
-  const list = statusField('Cpus_allowed_list');
-  const allowed = parseCpuList(list);
+  const allowed = parseCpuList(statusField('Cpus_allowed_list'));
+  // isolcpus= takes its CPUs out of the affinity that every process inherits, but a thread may still move there, and they
+  // are the ones made for this. Whether a cpuset forbids it, only the attempt tells (the child makes it).
+  const usable = union(allowed, isolatedCpus());
   const cpu = wanted ?? allowed.at(-1) ?? 0;
-  if (!allowed.includes(cpu)) {
-    throw new ToolError('CPU_NOT_ALLOWED', `this process may only use CPUs ${list}`, {
-      subject: `CPU ${cpu}`,
-      hint: 'choose one of these, or widen the cpuset or affinity that this command was started with',
-      exitCode: EXIT.usage,
-    });
+  if (!usable.includes(cpu)) {
+    throw cpuNotAllowed(cpu, `this process may only use CPUs ${formatCpuList(usable)}`);
   }
   return { cpu, others: allowed.filter((other) => other !== cpu) };
 }
@@ -147,17 +161,13 @@ function live({ words, verdicts }: Header): LiveFigures {
 
 /** The child said why there is no result. */
 function failure(
-  installation: Installation,
-  code: string,
-  message: string,
+  { installation, cpus: { cpu } }: Attempt,
+  { code, message }: { code: string; message: string },
   subject: string,
   log: string,
 ): ToolError {
-  const details = {
-    subject,
-    hint: log.trim() === '' ? undefined : `DPDK said:\n${log.trim().split('\n').slice(-5).join('\n')}`,
-  };
-  const withHint = { subject, ...(details.hint === undefined ? {} : { hint: details.hint }) };
+  const words = log.trim().split('\n').slice(-5).join('\n');
+  const withHint = { subject, ...(words === '' ? {} : { hint: `DPDK said:\n${words}` }) };
   switch (code) {
     case 'ADDON_LOAD':
       return addonError(installation, message);
@@ -167,6 +177,8 @@ function failure(
         `DPDK started, but it could not open the port (${message})`,
         withHint,
       );
+    case 'CPU_NOT_ALLOWED':
+      return cpuNotAllowed(cpu, message);
     case 'VETH':
       return new ToolError('VETH', message, { subject, hint: KERNEL_MODULE_HINT });
     default:
@@ -180,8 +192,8 @@ function failure(
  * The loop runs in a child process; when the promise settles, the child and all that it made are gone.
  *
  * @throws ToolError USAGE, NO_SUCH_INTERFACE, NOT_ETHERNET, INTERFACE_DOWN, ADDRESS_IN_USE, NOT_PRIVILEGED,
- *   CPU_NOT_ALLOWED, WORKER_NOT_BUILT, ADDON_NOT_BUILT, DPDK_MISSING, ADDON_LOAD, DISK_FULL, SHARED_MEMORY,
- *   PORT_NOT_OPENED, VALIDATOR_START, VALIDATOR_CRASHED, VALIDATOR_HUNG, INTERRUPTED, or a code of the child's
+ *   CPU_NOT_ALLOWED, WORKER_NOT_BUILT, ADDON_NOT_BUILT, ADDON_STALE, DPDK_MISSING, ADDON_LOAD, DISK_FULL,
+ *   SHARED_MEMORY, PORT_NOT_OPENED, VALIDATOR_START, VALIDATOR_CRASHED, VALIDATOR_HUNG, INTERRUPTED, or a code of the child's
  *   (EAL_INIT, MEMPOOL, PORT_START, NETLINK, JUDGE, SECCOMP)
  */
 export async function validate(options: ValidateOptions, hooks: ValidateHooks = {}): Promise<ValidateResult> {
@@ -227,15 +239,8 @@ interface Attempt {
   hooks: ValidateHooks;
 }
 
-async function run({
-  mode,
-  insteadOf,
-  prefix,
-  options,
-  cpus,
-  installation,
-  hooks,
-}: Attempt): Promise<ValidateResult> {
+async function run(attempt: Attempt): Promise<ValidateResult> {
+  const { mode, insteadOf, prefix, options, cpus, installation, hooks } = attempt;
   const { target } = options;
   const iface = target.mode === 'interface' ? target.iface : null;
   const address = target.mode === 'interface' ? (target.address ?? null) : VALIDATOR_ADDRESS;
@@ -261,7 +266,7 @@ async function run({
       },
     });
     if (message.type === 'failure') {
-      throw failure(installation, message.code, message.message, device ?? 'ring', log);
+      throw failure(attempt, message, device ?? 'ring', log);
     }
     return validateResultOf({
       mode,

@@ -1,3 +1,5 @@
+import { ToolError } from '../host/errors.ts';
+
 /**
  * The page through which the poll loop shows its figures: an array of little-endian 64-bit words. The list is the same as
  * in figures.h; test/native/figures.test.ts compares the two.
@@ -99,14 +101,18 @@ const word = (page: Buffer, index: number): number => Number(page.readBigUInt64L
 
 /**
  * Decodes HEADER_BYTES or more. The page must be from one moment: see `readStable` in shared-page.ts.
- * Throws a RangeError when it is another version's.
+ *
+ * @throws ToolError ADDON_STALE when it is another version's
  */
 export function decodeHeader(page: Buffer): Header {
   const magic = page.readBigUInt64LE(WORDS.indexOf('magic') * 8);
   const version = word(page, WORDS.indexOf('version'));
   // All zero: the child has not got that far yet.
   if (magic !== 0n && (magic !== MAGIC || version !== VERSION)) {
-    throw new RangeError(`shared page of another version (${version}): rebuild the addon`);
+    throw new ToolError('ADDON_STALE', 'was built from another version', {
+      subject: 'native addon',
+      hint: 'rebuild it with `npm run build:native`',
+    });
   }
   const words = Object.fromEntries(WORDS.map((name, i) => [name, word(page, i)]));
   const verdicts = Object.fromEntries(VERDICTS.map((name, i) => [name, word(page, WORDS.length + i)]));
@@ -141,7 +147,8 @@ export function gapPercentile({ words, gap, sample }: Figures, share: number): n
   const below = words.gaps - sum(gap);
   const rank = Math.ceil(share * words.gaps);
   if (rank > below) return Math.min(edgeOfRank(gap, rank - below) ?? words.gapMax, words.gapMax);
-  const short = sample.slice(0, bucketOf(words.threshold));
+  // With the threshold itself where it has a bucket of its own (below 64), without the bucket that it shares with others.
+  const short = sample.slice(0, bucketOf(words.threshold + 1));
   const edge = edgeOfRank(short, Math.ceil((rank / below) * sum(short)));
   return Math.min(edge ?? words.threshold, words.threshold);
 }
@@ -159,8 +166,10 @@ export function gapsFrom(gap: readonly number[], cycles: number): number {
 /** Gaps by octave of cycles: `[from, count]`, empty ones left out. */
 export function gapOctaves({ words, gap }: Figures): { from: number; to: number; count: number }[] {
   const octaves = [{ from: 0, to: words.threshold, count: words.gaps - sum(gap) }];
-  for (let from = words.threshold; from < 2 ** TOP_BIT; from *= 2) {
-    const count = sum(gap.slice(bucketOf(from), bucketOf(from * 2)));
+  for (let from = words.threshold; from <= 2 ** TOP_BIT; from *= 2) {
+    // The last bucket also holds whatever is longer.
+    const end = from === 2 ** TOP_BIT ? BUCKETS : bucketOf(from * 2);
+    const count = sum(gap.slice(bucketOf(from), end));
     octaves.push({ from, to: from * 2, count });
   }
   return octaves.filter(({ count }) => count > 0);

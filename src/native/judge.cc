@@ -218,20 +218,22 @@ void Judge::judge() {
 
   const uint32_t validator = wire(kValidatorAddress);
   std::vector<uint64_t> round_trips;
-  uint16_t sequence = 0;
+  uint64_t sequence = 0;
   uint64_t next_resolution = 0;
   uint64_t next_misdirected = 0;
   uint64_t unresolved = 0;
   uint64_t wrong_mac = 0;
   uint64_t stray = 0;
-
-  pinger.send_echo(kOtherAddress, 0, 56);
+  uint64_t other_asked = 0;
+  bool other_answered = false;
+  Neighbour other;
 
   // Every size at least once, however long that takes; then until the end.
   auto cancelled = [this] { return phase_.load(std::memory_order_acquire) == kCancelled; };
   while ((sequence < std::size(kEchoSizes) || now_ns() < end) && !cancelled()) {
     const size_t size = kEchoSizes[sequence % std::size(kEchoSizes)];
     ++sequence;
+    const auto sequence_sent = static_cast<uint16_t>(sequence);
     const uint64_t sent_at = now_ns();
     const bool resolve = sent_at >= next_resolution;
     if (resolve) {
@@ -240,10 +242,14 @@ void Judge::judge() {
     }
     if (sent_at >= next_misdirected) {
       next_misdirected = sent_at + kResolveEveryNs;
-      if (pinger.send_echo(kMisdirectedAddress, sequence, size)) result_.misdirected_sent++;
+      if (pinger.send_echo(kMisdirectedAddress, sequence_sent, size)) result_.misdirected_sent++;
+      // The kernel asks anew whenever the last attempt has failed.
+      netlink.get_neighbour(kPeerInterface, wire(kOtherAddress), other);
+      other_answered = other_answered || other.has_mac;
+      if (pinger.send_echo(kOtherAddress, sequence_sent, 56)) other_asked++;
     }
 
-    if (!pinger.send_echo(kValidatorAddress, sequence, size)) {
+    if (!pinger.send_echo(kValidatorAddress, sequence_sent, size)) {
       result_.problems.push_back(with_errno("sending an echo request", errno));
       break;
     }
@@ -255,7 +261,7 @@ void Judge::judge() {
         result_.other_replies++;
       } else if (reply.source == wire(kMisdirectedAddress)) {
         result_.misdirected_replies++;
-      } else if (reply.source != validator || reply.sequence != sequence) {
+      } else if (reply.source != validator || reply.sequence != sequence_sent) {
         ++stray;
       } else {
         answered = true;
@@ -290,8 +296,8 @@ void Judge::judge() {
     if (now < end) usleep(static_cast<useconds_t>(std::min(kPauseNs, end - now) / 1000));
   }
 
-  Neighbour other;
   netlink.get_neighbour(kPeerInterface, wire(kOtherAddress), other);
+  other_answered = other_answered || other.has_mac;
   result_.other_state = neighbour_state_name(other.state);
   // Late replies to the wrong addresses.
   Pinger::Reply late;
@@ -320,10 +326,10 @@ void Judge::judge() {
   problem(result_.other_replies, "replies came for an address that is not the validator's");
   problem(result_.misdirected_replies,
           "echo requests for another address sent to the validator's MAC were answered");
-  if (other.has_mac) {
+  if (other_answered) {
     result_.problems.push_back(
         "an ARP request for an address that is not the validator's was answered");
-  } else if (other.state != NUD_FAILED && other.state != NUD_INCOMPLETE) {
+  } else if (other_asked == 0) {
     result_.problems.push_back(
         "the kernel never asked for the other address, so nothing is known about it");
   }

@@ -53,7 +53,8 @@ Dump CollectDump(int fd, std::vector<uint8_t>* out) {
       errno = EMSGSIZE;
       return Dump::kFailed;
     }
-    size_t left = got;
+    // Signed: NLMSG_NEXT takes the aligned length off, which may be more than what is left.
+    int left = static_cast<int>(got);
     for (auto* header = reinterpret_cast<nlmsghdr*>(piece.data()); NLMSG_OK(header, left);
          header = NLMSG_NEXT(header, left)) {
       if (header->nlmsg_flags & NLM_F_DUMP_INTR) interrupted = true;

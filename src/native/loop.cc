@@ -1,7 +1,6 @@
 #include "loop.h"
 
 #include <rte_cycles.h>
-#include <rte_ether.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
@@ -70,24 +69,13 @@ __attribute__((noinline)) bool handle_unusual(const Responder& responder, rte_mb
   return true;
 }
 
-// The kernel and many NICs take the VLAN tag out of the frame; a reply must carry it again.
-__attribute__((noinline)) bool restore_vlan(rte_mbuf** packet, Counters& counters) {
-  if (rte_vlan_insert(packet) != 0) {
-    counters.dropped_tx++;
-    rte_pktmbuf_free(*packet);
-    return false;
-  }
-  (*packet)->ol_flags &= ~(RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
-  return true;
-}
-
 inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t count,
                          Counters& counters) {
   rte_mbuf* replies[kBurst];
   rte_mbuf** next = replies;
   const Responder responder = config.responder;
   for (rte_mbuf **at = packets, **end = packets + count; at != end; ++at) {
-    rte_mbuf* packet = *at;
+    rte_mbuf* const packet = *at;
     const uint32_t length = packet->data_len;
     counters.octets += length;
     Verdict verdict = kUndecided;
@@ -97,10 +85,6 @@ inline void handle_batch(const LoopConfig& config, rte_mbuf** packets, uint16_t 
     if (likely(verdict != kUndecided)) {
       counters.verdict[static_cast<size_t>(verdict)]++;
     } else if (!handle_unusual(responder, packet, counters)) {
-      continue;
-    }
-    if (unlikely((packet->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) &&
-        !restore_vlan(&packet, counters)) {
       continue;
     }
     *next++ = packet;

@@ -126,7 +126,8 @@ Error Netlink::exchange(const std::vector<uint8_t>& message, std::vector<uint8_t
       if (errno == EINTR) continue;
       return {"NETLINK", with_errno("recv", errno)};
     }
-    auto left = static_cast<unsigned>(got);
+    // Signed: NLMSG_NEXT takes the aligned length off, which may be more than what is left.
+    int left = static_cast<int>(got);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(header, left);
          header = NLMSG_NEXT(header, left)) {
       if (header->nlmsg_seq != sequence_) continue;

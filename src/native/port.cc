@@ -66,10 +66,12 @@ std::string private_directory;
 }
 
 void use_private_runtime_directory() {
-  char name[] = "/tmp/bypass-setup-XXXXXX";
-  if (mkdtemp(name) == nullptr) return;
+  const char* const temporary = std::getenv("TMPDIR");
+  std::string name = temporary != nullptr && *temporary != 0 ? temporary : "/tmp";
+  name += "/bypass-setup-XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) return;
   private_directory = name;
-  setenv("RUNTIME_DIRECTORY", name, 1);  // read by eal_create_runtime_dir()
+  setenv("RUNTIME_DIRECTORY", name.c_str(), 1);  // read by eal_create_runtime_dir()
 }
 
 void remove_private_runtime_directory() {
@@ -145,9 +147,21 @@ uint64_t take_socket_drops(const std::vector<int>& sockets) {
   return drops;
 }
 
-void ignore_outgoing(const std::vector<int>& sockets) {
-  const int on = 1;
-  for (const int fd : sockets) setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+Error ignore_outgoing(const std::vector<int>& sockets) {
+  // Not PACKET_IGNORE_OUTGOING: that is a property of the socket's own hook, and the PMD puts its
+  // sockets into a fanout group, which receives through a hook of the group's.
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  const sock_fprog program{sizeof filter / sizeof *filter, filter};
+  for (const int fd : sockets) {
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+      return {"PORT_START", with_errno("SO_ATTACH_FILTER", errno)};
+  }
+  return {};
 }
 
 Error forbid_interface_changes() {
@@ -160,11 +174,12 @@ Error forbid_interface_changes() {
 #endif
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 7),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 4),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 5),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFFLAGS, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFFLAGS, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFMTU, 1, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIOCSIFHWADDR, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

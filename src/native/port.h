@@ -47,9 +47,10 @@ std::vector<int> packet_sockets();
 // tp_drops of PACKET_STATISTICS since the last call (reading resets it, packet(7)), summed.
 uint64_t take_socket_drops(const std::vector<int>& sockets);
 // Frames that this host's own kernel sends on the interface are not received ones.
-void ignore_outgoing(const std::vector<int>& sockets);
+Error ignore_outgoing(const std::vector<int>& sockets);
 
-// From now on this thread's SIOCSIFFLAGS and SIOCSIFHWADDR do nothing and report success.
+// From now on this thread's SIOCSIFFLAGS, SIOCSIFMTU and SIOCSIFHWADDR do nothing and report
+// success.
 // rte_eth_dev_start "restores" the MAC address and the promiscuous flag; on a user's interface it
 // would clear an IFF_PROMISC the operator had set and turn addr_assign_type into NET_ADDR_SET.
 // Enforced by the kernel (seccomp), so it holds whatever ends this process.

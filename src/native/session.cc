@@ -32,6 +32,9 @@ constexpr uint64_t kJudgeMarginNs = 60000000;
 // Time between the first clock reading and the loop, for a TSC rate good to about 10 ppm.
 constexpr uint64_t kCalibrationNs = 50000000;
 
+// Gaps up to the threshold are not told apart one by one.
+constexpr double kThresholdMaxNs = 300;
+
 void read_file(const char* path, std::string& text) {
   text.clear();
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -42,10 +45,13 @@ void read_file(const char* path, std::string& text) {
   close(fd);
 }
 
-void take_snapshot(Snapshot& snapshot) {
+void read_tables(Snapshot& snapshot) {
   read_file("/proc/interrupts", snapshot.interrupts);
   read_file("/proc/softirqs", snapshot.softirqs);
   read_file("/proc/stat", snapshot.stat);
+}
+
+void read_switches(Snapshot& snapshot) {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   snapshot.involuntary_switches = static_cast<uint64_t>(usage.ru_nivcsw);
@@ -69,6 +75,9 @@ class Session {
  private:
   Error prepare_and_poll() {
     const ClockPair begin = read_clock_pair();
+    if (const int code = try_cpu(config_.cpu)) {
+      return {"CPU_NOT_ALLOWED", with_errno("the kernel refused it (sched_setaffinity)", code)};
+    }
     if (!hide_host_directories()) use_private_runtime_directory();
     if (config_.mode == Mode::kEmbedded) {
       if (const Error error = create_wire()) return error;
@@ -128,7 +137,7 @@ class Session {
 
     const std::vector<int> sockets =
         config_.mode == Mode::kRing ? std::vector<int>{} : packet_sockets();
-    ignore_outgoing(sockets);
+    if (const Error error = ignore_outgoing(sockets)) return error;
 
     ClockPair start = read_clock_pair();
     while (start.raw_ns - begin.raw_ns < kCalibrationNs) {
@@ -144,6 +153,10 @@ class Session {
     loop.responder = Responder::make(own_mac, address);
     loop.stride = config_.stride;
     loop.cycles = static_cast<uint64_t>(hz * static_cast<double>(config_.duration_ms) / 1000);
+    // Counters are slow on some machines (25 MHz on arm64): a stall of a microsecond must be above
+    // it.
+    while (loop.threshold > 1 && static_cast<double>(loop.threshold) * 1e9 > kThresholdMaxNs * hz)
+      loop.threshold /= 2;
     loop.hook = config_.mode == Mode::kRing ? &self_test_ : nullptr;
 
     const PortStats stats_before = read_port_stats(port);
@@ -158,12 +171,15 @@ class Session {
     }
 
     set(figures_.word[stateWord], kStateMeasuring);
-    take_snapshot(result_.before);
+    // The switches next to the loop on both sides: reading the tables takes long enough for some.
+    read_tables(result_.before);
+    read_switches(result_.before);
     start = read_clock_pair();
     result_.setup_ns = start.raw_ns - begin.raw_ns;
     run_loop(loop, figures_);
     const ClockPair end = read_clock_pair();
-    take_snapshot(result_.after);
+    read_switches(result_.after);
+    read_tables(result_.after);
     result_.duration_ns = end.raw_ns - start.raw_ns;
     hz = tsc_hz(start, end);
     set(figures_.word[tscHzWord], static_cast<uint64_t>(hz));

@@ -10,6 +10,7 @@ const TABLE_LOCAL = 255;
 export function carriedBy(
   interfaces: readonly NetworkInterface[],
   routes: readonly NetworkRoute[],
+  addressesKnown: boolean,
 ): Carried[] {
   const byName = new Map(interfaces.map((entry) => [entry.name, entry]));
   const found: Carried[] = [];
@@ -24,8 +25,8 @@ export function carriedBy(
   }
   for (const route of routes) {
     if (route.table === TABLE_LOCAL || route.type !== 'unicast') continue;
-    // A connected route says no more than the address it belongs to.
-    if (route.destination !== 'default' && route.gateway === undefined) continue;
+    // A connected route says no more than the address it belongs to, where that is known.
+    if (addressesKnown && route.destination !== 'default' && route.gateway === undefined) continue;
     const what = route.destination === 'default' ? 'default route' : `route to ${route.destination}`;
     const where = route.table === 254 ? '' : ` in table ${route.table}`;
     for (const name of route.interfaces) add(name, what + where);

@@ -271,9 +271,7 @@ const carried = z.strictObject({
 
 const network = z.strictObject({
   interfaces: at(z.array(networkInterface), '/sys/class/net'),
-  carried: z
-    .array(carried)
-    .describe('what would be cut off with each PCI function; from interfaces and routes'),
+  carried: at(z.array(carried), 'what would be cut off with each PCI function; from interfaces and routes'),
   routes: at(z.array(route), 'RTM_GETROUTE; else /proc/net/route and /proc/net/ipv6_route'),
   rules: at(z.array(rule), 'RTM_GETRULE'),
   neighbours: at(z.array(neighbour), 'RTM_GETNEIGH; else /proc/net/arp'),
@@ -337,11 +335,11 @@ const power = z.strictObject({
     z.array(
       z.strictObject({
         cpus: cpuList,
-        driver: text,
-        governor: text,
-        minimum: count.describe('kHz'),
-        maximum: count.describe('kHz'),
-        hardwareMaximum: count.describe('kHz, cpuinfo_max_freq'),
+        driver: text.nullable(),
+        governor: text.nullable().describe('null when it cannot be read, like the frequencies'),
+        minimum: count.nullable().describe('kHz'),
+        maximum: count.nullable().describe('kHz'),
+        hardwareMaximum: count.nullable().describe('kHz, cpuinfo_max_freq'),
         preference: text.nullable().describe('energy_performance_preference'),
       }),
     ),

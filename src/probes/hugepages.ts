@@ -3,7 +3,17 @@ import { parseSize } from '../formats/size.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, HugepagePool } from './facts.ts';
-import { absent, attribute, guarded, known, names, natural, numbered, textOrNothing } from './read.ts';
+import {
+  absent,
+  attribute,
+  guarded,
+  known,
+  listing,
+  names,
+  natural,
+  numbered,
+  textOrNothing,
+} from './read.ts';
 
 const NODE = '/sys/devices/system/node';
 const GLOBAL = '/sys/kernel/mm/hugepages';
@@ -25,7 +35,9 @@ function defaultSize(host: ReadHost): Fact<number> {
 }
 
 function pools(host: ReadHost): Fact<HugepagePool[]> {
-  const perNode = numbered(names(host, NODE), 'node').flatMap((node) =>
+  const nodes = listing(host, NODE, 'no NUMA');
+  if (nodes.absent !== undefined && nodes.absent !== 'missing') return nodes;
+  const perNode = numbered(nodes.value ?? [], 'node').flatMap((node) =>
     poolsIn(host, `${NODE}/node${node}/hugepages`, node),
   );
   if (perNode.length > 0) return known(perNode, NODE);

@@ -1,5 +1,6 @@
 import { formatCpuList, union } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
+import { FormatError } from '../formats/format-error.ts';
 import { parseInterrupts } from '../formats/interrupts.ts';
 import { defineProbe } from './define.ts';
 import type { Facts } from './facts.ts';
@@ -13,6 +14,7 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
   ),
   lines: attribute(host, '/proc/interrupts', (text) => {
     const table = parseInterrupts(word(text));
+    if (table.cpus.length === 0) throw new FormatError('interrupt table', text, 'no CPU columns');
     return table.rows
       .filter((row) => /^\d+$/.test(row.name) && row.name.length < 10)
       .map((row) => ({

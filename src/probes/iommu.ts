@@ -1,3 +1,4 @@
+import { FormatError } from '../formats/format-error.ts';
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
@@ -41,7 +42,9 @@ function groups(host: ReadHost): Fact<IommuGroup[]> {
  * translation service of a GICv3 tells devices apart by itself (drivers/irqchip/irq-gic-v3-its*.c): ITS-PCI-MSI.
  */
 function interruptRemapping(host: ReadHost): Fact<boolean> {
-  return attribute(host, '/proc/interrupts', (text) =>
-    /^ *\d+:[ \d]* (?:\S+-)?(?:IR|ITS)-/m.test(word(text)),
-  );
+  return attribute(host, '/proc/interrupts', (text) => {
+    if (!/^ *\d+:[ \d]* \S/m.test(word(text)))
+      throw new FormatError('interrupt table', text, 'no interrupt in it');
+    return /^ *\d+:[ \d]* (?:\S+-)?(?:IR|ITS)-/m.test(text);
+  });
 }

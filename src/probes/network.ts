@@ -7,7 +7,7 @@ import type { Answer, DriverInfo, ReadHost } from '../host/host.ts';
 import { ask } from './answers.ts';
 import { carriedBy } from './carried.ts';
 import { defineProbe } from './define.ts';
-import type { Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
+import type { Carried, Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
 import {
   absent,
   attribute,
@@ -34,12 +34,22 @@ export const networkProbe = defineProbe('network', (host) => {
   const found = routes(host, nameOf);
   return {
     interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
-    carried: carriedBy(interfaces, found.value ?? []),
+    carried: carried(interfaces, found, ask(host, 'addresses')),
     routes: found,
     rules: answered('RTM_GETRULE', ask(host, 'rules'), (rules) => [...rules]),
     neighbours: neighbours(host, nameOf),
   };
 });
+
+/** Without routes nobody knows; without addresses the connected routes tell most of it. */
+function carried(
+  interfaces: readonly NetworkInterface[],
+  found: Fact<NetworkRoute[]>,
+  addresses: Answer<unknown>,
+): Fact<Carried[]> {
+  if (found.absent !== undefined) return absent(found.absent, `routes: ${found.reason}`, found.from);
+  return known(carriedBy(interfaces, found.value, 'answer' in addresses), found.from);
+}
 
 type NameOf = (index: number) => string;
 

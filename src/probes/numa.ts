@@ -4,20 +4,13 @@ import { parseColonLines } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, NumaNode } from './facts.ts';
-import { absent, attribute, cpuListText, known, names, natural, numbered } from './read.ts';
+import { absent, attribute, cpuListText, known, listing, names, natural, numbered } from './read.ts';
 
 const NODE = '/sys/devices/system/node';
 
 export const numaProbe = defineProbe('numa', (host) => {
-  const ids = numbered(names(host, NODE), 'node');
   return {
-    nodes:
-      ids.length > 0
-        ? known(
-            ids.map((id) => readNode(host, id, ids)),
-            NODE,
-          )
-        : absent('missing', 'the kernel describes no NUMA node', NODE),
+    nodes: nodes(host),
     memory: attribute(host, '/proc/meminfo', (text) => {
       const info = parseColonLines(text);
       return {
@@ -28,6 +21,18 @@ export const numaProbe = defineProbe('numa', (host) => {
     }),
   };
 });
+
+function nodes(host: ReadHost): Fact<NumaNode[]> {
+  const none = 'the kernel describes no NUMA node';
+  const found = listing(host, NODE, none);
+  if (found.absent !== undefined) return found;
+  const ids = numbered(found.value, 'node');
+  if (ids.length === 0) return absent('missing', none, NODE);
+  return known(
+    ids.map((id) => readNode(host, id, ids)),
+    NODE,
+  );
+}
 
 function readNode(host: ReadHost, id: number, ids: readonly number[]): NumaNode {
   const folder = `${NODE}/node${id}`;

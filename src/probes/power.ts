@@ -69,8 +69,8 @@ function policies(host: ReadHost): Fact<Policy[]> {
 }
 
 function readSettings(host: ReadHost, folder: string, present: ReadonlySet<string>): Settings {
-  const text = (name: string) => textOrNothing(host, `${folder}/${name}`) ?? 'unknown';
-  const kilohertz = (name: string) => attribute(host, `${folder}/${name}`, natural).value ?? 0;
+  const text = (name: string) => textOrNothing(host, `${folder}/${name}`) ?? null;
+  const kilohertz = (name: string) => attribute(host, `${folder}/${name}`, natural).value ?? null;
   return {
     driver: text('scaling_driver'),
     governor: text('scaling_governor'),

@@ -79,7 +79,8 @@ function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): strin
 /** What runs over the function, by the interface on top that has it: `bond0.10: default route, 192.0.2.10/24`. */
 function uses(nic: PciFunction, facts: Facts): string {
   const byTop = new Map<string, string[]>();
-  for (const { pci, chain, what } of facts.network.carried) {
+  if (facts.network.carried.absent !== undefined) return '?';
+  for (const { pci, chain, what } of facts.network.carried.value) {
     if (pci !== nic.address) continue;
     const top = chain.length > 1 ? `${chain.at(-1)}: ` : '';
     const known = byTop.get(top) ?? [];

@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, it } from 'vitest';
 import type * as z from 'zod';
@@ -46,10 +56,26 @@ describe('every document keeps its published schema', () => {
 });
 
 describe('check --report FILE', () => {
+  const host = 'test/fixtures/hosts/firecracker-vm.tree';
+
+  it('writes into a pipe or a device instead of replacing it', () => {
+    const { exitCode } = cli(['check', '--root', host, '--report', '/dev/null']);
+    expect(exitCode).toBe(2);
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+
+  it('writes the file that a link leads to, and keeps the link', () => {
+    writeFileSync(`${scratch}/target.txt`, 'old');
+    symlinkSync('target.txt', `${scratch}/link.txt`);
+    expect(cli(['check', '--root', host, '--report', `${scratch}/link.txt`]).exitCode).toBe(2);
+    expect(lstatSync(`${scratch}/link.txt`).isSymbolicLink()).toBe(true);
+    expect(readFileSync(`${scratch}/target.txt`, 'utf8')).toContain('NOT READY');
+  });
+
   it('is a text of all pages, written whole or not at all', () => {
     const file = `${scratch}/report.txt`;
-    const host = 'test/fixtures/hosts/two-socket-smt.tree';
-    const { stdout } = cli(['check', '--root', host, '--report', file]);
+    const large = 'test/fixtures/hosts/two-socket-smt.tree';
+    const { stdout } = cli(['check', '--root', large, '--report', file]);
     expect(stdout).toContain('NOT READY');
     const text = readFileSync(file, 'utf8');
     expect(text).toMatch(/^bypass-setup \d+\.\d+\.\d+, \d{4}-\d\d-\d\dT[\d:.]+Z, root test\/fixtures/);

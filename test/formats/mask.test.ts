@@ -30,6 +30,16 @@ describe('masking', () => {
     );
   });
 
+  it('finds a MAC address in what is made of it: interface identifiers, interface names', () => {
+    const mask = createMask([]);
+    expect(mask('02:fc:00:00:00:01 fe80::fc:ff:fe00:1/64 enx02fc00000001 on 2001:db8::fc:ff:fe00:1')).toBe(
+      '02:00:00:00:00:01 fe80::0:ff:fe00:1/64 enx020000000001 on 2001:db8::0:ff:fe00:1',
+    );
+    expect(mask('usb 1-1: SerialNumber: AB12\n2001:db8:20::10 stays')).toBe(
+      'usb 1-1: SerialNumber: masked\n2001:db8:20::10 stays',
+    );
+  });
+
   it('never takes a short host name for a secret', () => {
     expect(createMask(['vm', ''])('vm on a vm')).toBe('vm on a vm');
   });

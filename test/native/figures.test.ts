@@ -89,6 +89,12 @@ describe('[H1] percentiles of gaps', () => {
     );
   });
 
+  it('count gaps of just the threshold among the short ones where cycles are long', () => {
+    const gaps = [...new Array<number>(50).fill(1), ...new Array<number>(50).fill(4)];
+    expect(gapPercentile(figuresOf(gaps, 4), 0.99)).toBe(4);
+    expect(gapPercentile(figuresOf(gaps, 4), 0.5)).toBe(2);
+  });
+
   it('fall back to the threshold, an honest bound, when nothing was sampled', () => {
     const figures = { ...figuresOf([40, 41, 42], 256), sample: new Array<number>(BUCKETS).fill(0) };
     expect(gapPercentile(figures, 0.5)).toBe(256);
@@ -100,6 +106,11 @@ describe('[H1] percentiles of gaps', () => {
         const figures = figuresOf(gaps, 256);
         const total = gapOctaves(figures).reduce((sum, { count }) => sum + count, 0);
         expect(total).toBe(gaps.length);
+        expect(gapOctaves(figuresOf([...gaps, 2 ** 40, 2 ** 41 - 1, 2 ** 45], 256)).at(-1)).toEqual({
+          from: 2 ** 40,
+          to: 2 ** 41,
+          count: 3,
+        });
         expect(gapsFrom(figures.gap, 512)).toBe(gaps.filter((cycles) => cycles >= 512).length);
       }),
     );

@@ -3,6 +3,7 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -50,6 +51,8 @@ export interface Lab extends Installation {
   /** Program that calls validate() and prints what came of it: driver.ts. */
   driver: string;
   folder: string;
+  /** TMPDIR of the tests, so that what appears there is theirs. */
+  temporary: string;
 }
 
 /** The child, the addon and a driver in a folder that every user can read. */
@@ -75,12 +78,22 @@ export function openLab(): Lab & { close: () => void } {
     });
   }
   copyFileSync(builtAddon, addonPath);
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = temporary;
   return {
     workerPath,
     addonPath,
     driver,
     folder,
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    temporary,
+    close: () => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -130,29 +143,34 @@ export const allNamespaces = (): Set<string> =>
 
 const list = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
-/** What a run could leave behind: files, directories, interfaces, processes. */
-export function traces(): string[] {
-  const ours = (name: string): boolean => name.startsWith('bypass-setup');
+/** `bypass-setup-PID-…` of this process, or of one that is gone: other test sessions may run beside this one. */
+const sharedPageOfOurs = (name: string): boolean => {
+  const pid = Number(/^bypass-setup-(\d+)-/.exec(name)?.[1]);
+  return pid === process.pid || (pid > 0 && !existsSync(`/proc/${pid}`));
+};
+
+/** What a run of this lab could leave behind: files, directories, interfaces, processes. */
+export function traces(lab: Lab): string[] {
   return [
-    ...list('/dev/shm').filter(ours),
-    ...list(tmpdir()).filter(ours),
-    ...list('/run/dpdk').filter(ours),
-    ...list('/sys/class/net'),
+    ...list('/dev/shm').filter(sharedPageOfOurs),
+    ...list(lab.temporary).filter((name) => name.startsWith('bypass-setup')),
+    ...list('/run/dpdk').filter((name) => name.startsWith('bypass-setup')),
+    ...list('/sys/class/net').filter((name) => /^bypass[01]$/.test(name)),
     ...execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
       .split('\n')
-      .filter((line) => line.includes('worker.mjs')),
+      .filter((line) => line.includes(lab.workerPath)),
   ];
 }
 
 /** What is there now and was not before; waits a little, because the kernel tidies up in the background. */
-export async function leftBehind(before: readonly string[]): Promise<string[]> {
-  const added = (): string[] => traces().filter((trace) => !before.includes(trace));
+export async function leftBehind(lab: Lab, before: readonly string[]): Promise<string[]> {
+  const added = (): string[] => traces(lab).filter((trace) => !before.includes(trace));
   await eventually(() => added().length === 0);
   return added();
 }
 
 /** Waits until the condition holds; false after the time-out. */
-export async function eventually(condition: () => boolean, timeoutMs = 5000): Promise<boolean> {
+export async function eventually(condition: () => boolean, timeoutMs = 10_000): Promise<boolean> {
   for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
     if (condition()) return true;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -7,7 +7,9 @@ const sparse = factsOf(fixtureHost('offline-sparse')).network;
 
 describe('what would be cut off with each function', () => {
   const byFunction = (address: string) =>
-    bond.carried.filter((use) => use.pci === address).map((use) => [use.chain.join(' < '), use.what]);
+    theValue(bond.carried)
+      .filter((use) => use.pci === address)
+      .map((use) => [use.chain.join(' < '), use.what]);
 
   test('through a bond, VLANs and both families', () => {
     const uses = (port: string) => [
@@ -40,7 +42,7 @@ describe('what would be cut off with each function', () => {
 
   test('nothing, and the management port', () => {
     expect(byFunction('0000:65:00.1')).toEqual([]);
-    expect(smt.carried).toEqual([
+    expect(theValue(smt.carried)).toEqual([
       { pci: '0000:04:00.0', chain: ['eno1'], what: '192.0.2.17/24' },
       { pci: '0000:04:00.0', chain: ['eno1'], what: 'default route' },
     ]);
@@ -52,7 +54,7 @@ describe('what would be cut off with each function', () => {
         '/sys/devices/virtual/net/bond0/lower_bond0.10': { link: '/sys/class/net/bond0.10' },
       }),
     );
-    expect(facts.network.carried.filter((use) => use.pci === '0000:17:00.0')).toHaveLength(5);
+    expect(theValue(facts.network.carried).filter((use) => use.pci === '0000:17:00.0')).toHaveLength(5);
   });
 });
 

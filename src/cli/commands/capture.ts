@@ -6,7 +6,7 @@ import { openReadHost } from '../../host/node-host.ts';
 import { RecordingHost } from '../../host/recording-host.ts';
 import { observe } from '../../probes/index.ts';
 import type { CommandRunner } from '../context.ts';
-import { checkWritable, writeFile } from '../output.ts';
+import { checkWritable, writeResult } from '../output.ts';
 
 export const runCapture: CommandRunner = ({ values, out, err }) => {
   if (values.output !== undefined) checkWritable(values.output);
@@ -17,7 +17,7 @@ export const runCapture: CommandRunner = ({ values, out, err }) => {
   const text = printArchive(values.mask === undefined ? entries : masked(entries, host));
   if (values.output === undefined) out(text);
   else {
-    writeFile(values.output, text);
+    writeResult(values.output, text);
     err(`recorded ${entries.length} files and links in ${values.output}\n`);
   }
   return EXIT.ok;
@@ -32,7 +32,10 @@ const CONFIG_HEADER = 256;
 function masked(entries: readonly ArchiveEntry[], host: ReadHost): ArchiveEntry[] {
   const hostname = host.readText('/proc/sys/kernel/hostname')?.trim() ?? '';
   const mask = createMask(hostname === 'localhost' ? [] : [hostname]);
-  return entries.flatMap((entry): ArchiveEntry[] => {
+  return entries.flatMap((named): ArchiveEntry[] => {
+    // Interfaces can be named after their MAC address.
+    const entry = { ...named, path: mask(named.path) };
+    if (entry.kind === 'link') return [{ ...entry, target: mask(entry.target) }];
     if (entry.kind !== 'file') return [entry];
     if (BINARY_SECRETS.test(`/${entry.path}`)) return [];
     if (CONFIG.test(`/${entry.path}`)) return [{ ...entry, bytes: entry.bytes.subarray(0, CONFIG_HEADER) }];
