@@ -3,10 +3,11 @@
 // only when something needs them.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const root = new URL('..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('..', import.meta.url));
 const OWN_URL = "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;";
 const PACKAGES = ['zod', 'execa', 'systeminformation'];
 

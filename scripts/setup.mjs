@@ -2,12 +2,33 @@
 // but Node, because nothing else is there yet. Each step is skipped when its inputs have not changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const STAMPS = join(ROOT, 'node_modules', '.bypass-setup');
+
+/** What each step makes; a step whose product is not whole runs again. */
+const PACKAGES = [
+  'node_modules/.package-lock.json',
+  'node_modules/esbuild/package.json',
+  'node_modules/zod/package.json',
+];
+const BUNDLES = [
+  'cli.js',
+  'worker.js',
+  ...['zod', 'execa', 'systeminformation'].map((name) => `packages/${name}.js`),
+];
 
 /** What the addon and the embedded validator need, by the command or file that shows it. */
 const NEEDS = [
@@ -25,35 +46,55 @@ const NEEDS = [
 
 /** Does what is missing. Gives false when something could not be had, and has said what. */
 export function setup() {
+  if (!writable()) {
+    say(`this checkout cannot be written, so nothing is set up: ${ROOT}`);
+    return false;
+  }
   const complete = systemPackages();
-  step('npm packages', ['package-lock.json'], () =>
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
-  );
-  step(
-    'the command',
-    ['src', 'scripts/build.mjs', 'package.json'],
-    () => run(process.execPath, ['scripts/build.mjs']),
-    'dist/cli.js',
-  );
+  step({
+    title: 'npm packages',
+    inputs: ['package.json', 'package-lock.json', '.npmrc'],
+    products: PACKAGES,
+    action: () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+  });
+  step({
+    title: 'the command',
+    inputs: ['src', 'scripts/build.mjs', 'package.json', 'bin'],
+    endings: /\.(ts|mjs|json)$|bypass-setup$/,
+    products: BUNDLES.map((name) => `dist/${name}`),
+    action: () => run(process.execPath, ['scripts/build.mjs'], { quiet: true }),
+  });
   return addon() && complete;
+}
+
+function writable() {
+  try {
+    accessSync(ROOT, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function addon() {
   if (!inPath('g++') || !inPath('make') || !inPath('python3')) return false;
   // Which addons can be built depends on whether DPDK is there, so its version is an input too.
-  const dpdk = spawnSync('pkg-config', ['--modversion', 'libdpdk'], { encoding: 'utf8' }).stdout ?? '';
+  const dpdk = spawnSync('pkg-config', ['--modversion', 'libdpdk'], { encoding: 'utf8' });
   const env = { ...process.env };
   // Headers beside the running Node save a download, which a server without internet could not make.
   const prefix = dirname(dirname(process.execPath));
   if (existsSync(join(prefix, 'include/node/node_api.h'))) env.npm_config_nodedir ??= prefix;
   try {
-    step(
-      'the native addons',
-      ['src/native', 'binding.gyp'],
-      () => run('npm', ['run', '--silent', 'build:native'], { env, quiet: true }),
-      'build/Release/kernel_query.node',
-      dpdk + process.version,
-    );
+    step({
+      title: 'the native addons',
+      inputs: ['src/native', 'binding.gyp'],
+      endings: /\.(cc|h|gyp)$/,
+      products: ['kernel_query.node', ...(dpdk.status === 0 ? ['validator.node'] : [])].map(
+        (name) => `build/Release/${name}`,
+      ),
+      extra: (dpdk.stdout ?? '') + process.version,
+      action: () => run('npm', ['run', '--silent', 'build:native'], { env, quiet: true }),
+    });
     return true;
   } catch (error) {
     say(`the native addons could not be built, so nothing can drive packets: ${error.message}`);
@@ -75,15 +116,19 @@ function systemPackages() {
     return false;
   }
   if (process.getuid() !== 0) {
-    const update = apt ? 'sudo apt-get update && ' : '';
-    say(`missing system packages. To have everything, run:\n\n  ${update}sudo ${install.join(' ')}\n`);
+    const sudo = inPath('sudo') ? 'sudo ' : '';
+    const update = apt ? `${sudo}apt-get update; ` : '';
+    const who = sudo === '' ? ', as root' : '';
+    say(
+      `missing system packages. To have everything, run${who}:\n\n  ${update}${sudo}${install.join(' ')}\n`,
+    );
     say('carrying on with what works without them');
     return false;
   }
   say(`installing system packages: ${names.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   try {
-    if (apt) run('apt-get', ['update', '-qq', '-o', 'DPkg::Lock::Timeout=300'], { env, quiet: true });
+    if (apt) update(env);
     run(install[0], install.slice(1), { env, quiet: true });
     return true;
   } catch (error) {
@@ -92,20 +137,39 @@ function systemPackages() {
   }
 }
 
-/** Runs `action` unless it ran before on the same inputs and its product is still there. */
-function step(title, inputs, action, product = 'node_modules', extra = '') {
-  const stamp = join(STAMPS, title.replaceAll(' ', '-'));
-  const digest = digestOf(inputs, extra);
-  const fresh =
-    existsSync(stamp) && readFileSync(stamp, 'utf8') === digest && existsSync(join(ROOT, product));
-  if (fresh) return;
+/** Another package manager may hold the lists, and a repository that nobody needs here may be broken. */
+function update(env) {
+  for (let attempt = 0; attempt < 60; attempt++) {
+    const { status, stderr } = spawnSync('apt-get', ['update', '-qq'], { env, encoding: 'utf8' });
+    if (status === 0) return;
+    if (!/Could not get lock/.test(stderr)) {
+      say(
+        `apt-get update failed; trying to install with the lists that are there: ${stderr.trim().split('\n')[0]}`,
+      );
+      return;
+    }
+    if (attempt === 0) say('another package manager is at work; waiting for it up to 5 minutes');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000);
+  }
+}
+
+/** Runs `action` unless it ran to its end before on the same inputs and what it made is still whole. */
+function step({ title, inputs, endings = /./, products, extra = '', action }) {
+  // Beside what it made, so that both go together.
+  const stamp = join(ROOT, dirname(products[0]), `.made-of-${title.replaceAll(' ', '-')}`);
+  const digest = digestOf(inputs, endings, extra);
+  const whole = products.every(
+    (path) => (statSync(join(ROOT, path), { throwIfNoEntry: false })?.size ?? 0) > 0,
+  );
+  if (whole && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   say(`setting up ${title}`);
+  rmSync(stamp, { force: true });
   action();
-  mkdirSync(STAMPS, { recursive: true });
+  mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, digest);
 }
 
-function digestOf(inputs, extra) {
+function digestOf(inputs, endings, extra) {
   const hash = createHash('sha256').update(extra);
   const add = (path) =>
     hash
@@ -114,7 +178,7 @@ function digestOf(inputs, extra) {
       .update('\0');
   for (const input of inputs) {
     const entries = existsSync(join(ROOT, input)) ? walk(input) : [];
-    for (const path of entries) add(path);
+    for (const path of entries.filter((name) => endings.test(name))) add(path);
   }
   return hash.digest('hex');
 }

@@ -1,6 +1,8 @@
 // npm start: sets up what is missing, then runs the main job on this very host, or hands its arguments to the command.
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setup } from './setup.mjs';
 
@@ -17,11 +19,33 @@ try {
 if (passed.length > 0) {
   process.exitCode = await bypassSetup(passed);
 } else {
-  mkdirSync(`${ROOT}reports`, { recursive: true });
+  const folder = reportFolder();
   const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
-  const code = await bypassSetup(['check', '--measure', '3s', '--report', `reports/${stamp}.txt`]);
+  const code = await bypassSetup([
+    'check',
+    '--measure',
+    '3s',
+    '--report',
+    `${folder}/${stamp}-${process.pid}.txt`,
+  ]);
   // A host that is not ready yet is what this first look is for, and no failure of the look.
   process.exitCode = code === 2 ? 0 : code;
+}
+
+/** In the checkout where that can be written; else where the user's programs keep what they find. */
+function reportFolder() {
+  const state = process.env.XDG_STATE_HOME ?? (process.env.HOME && `${process.env.HOME}/.local/state`);
+  for (const folder of ['reports', state && `${state}/bypass-setup`, tmpdir()]) {
+    try {
+      if (!folder) continue;
+      mkdirSync(resolve(ROOT, folder), { recursive: true });
+      accessSync(resolve(ROOT, folder), constants.W_OK);
+      return folder === 'reports' ? relative(process.cwd(), `${ROOT}reports`) || '.' : folder;
+    } catch {
+      // The next one, then.
+    }
+  }
+  return tmpdir();
 }
 
 function bypassSetup(args) {

@@ -7,6 +7,9 @@ import { evidence, userspaceNics } from './evidence.ts';
 const WHY =
   'without free hugepages on its own node a poll-mode driver does not start, or pays a remote memory access per packet';
 
+/** A poll-mode driver's packet buffers alone take tens of megabytes (DPDK, linux_gsg/sys_reqs.rst). */
+const LEAST = 64 << 20;
+
 type Judgement = Omit<Finding, 'check' | 'why'>;
 
 export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
@@ -24,10 +27,12 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   }
   const nics = userspaceNics(facts.pci.networkFunctions);
   if (nics.length === 0) return [judgeHost(pools.value)];
-  return nics.map((nic) => judgeNic(nic, pools.value, facts.numa));
+  return [...nics.map((nic) => judgeNic(nic, pools.value, facts)), ...judgeMounts(facts.hugepages.mounts)];
 });
 
-const free = (pool: HugepagePool) => (pool.free ?? 0) > 0;
+/** Free, and not promised to a mapping that has not touched them yet. */
+const available = (pool: HugepagePool) => (pool.free ?? 0) - pool.reserved;
+const free = (pool: HugepagePool) => available(pool) > 0;
 const unreadable = (pool: HugepagePool) => pool.free === null || pool.total === null;
 
 function judgeHost(pools: readonly HugepagePool[]): Judgement {
@@ -52,7 +57,8 @@ function judgeHost(pools: readonly HugepagePool[]): Judgement {
   };
 }
 
-function judgeNic(nic: PciFunction, pools: readonly HugepagePool[], numa: Facts['numa']): Judgement {
+function judgeNic(nic: PciFunction, pools: readonly HugepagePool[], { numa, userspaceIo }: Facts): Judgement {
+  const holder = userspaceIo.holders.value?.find(({ path }) => path === `/dev/vfio/${nic.iommuGroup.value}`);
   const oneNode = (numa.nodes.value?.length ?? 1) === 1;
   const node = nic.node.value ?? (oneNode ? (numa.nodes.value?.[0]?.id ?? null) : undefined);
   if (node === undefined) {
@@ -67,14 +73,24 @@ function judgeNic(nic: PciFunction, pools: readonly HugepagePool[], numa: Facts[
   const near = pools.filter((pool) => pool.node === null || pool.node === node);
   const usable = near.filter(free);
   if (usable.length > 0) {
+    const few = usable.reduce((sum, pool) => sum + available(pool) * pool.size, 0) < LEAST;
     return {
       subject: nic.address,
-      result: 'pass',
-      sentence: `free hugepages on its node: ${describe(usable)}`,
+      result: few ? 'warn' : 'pass',
+      sentence: `${few ? 'hardly any ' : ''}free hugepages on its node: ${describe(usable)}`,
       evidence: seen(usable),
+      ...(few ? { remedy: `reserve at least ${formatSize(LEAST)}` } : {}),
     };
   }
   if (near.some(unreadable)) return cannotBeRead(nic.address, near);
+  if (holder !== undefined) {
+    return {
+      subject: nic.address,
+      result: 'warn',
+      sentence: `no free hugepage on its node, but ${holder.program}[${holder.pid}] already drives the NIC`,
+      evidence: [...seen(near), { path: `/proc/${holder.pid}/fd`, value: holder.path }],
+    };
+  }
   const detail = near.some((pool) => pool.total !== 0)
     ? ': all are in use'
     : pools.some(free)
@@ -98,7 +114,7 @@ function describe(pools: readonly HugepagePool[]): string {
   return pools
     .map(
       (pool) =>
-        `${pool.free} of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
+        `${available(pool)} of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
     )
     .join(', ');
 }
@@ -108,8 +124,22 @@ function seen(pools: readonly HugepagePool[]): Finding['evidence'] {
     const folder = pool.node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${pool.node}`;
     return {
       path: `${folder}/hugepages/hugepages-${pool.size / 1024}kB/free_hugepages`,
-      value: pool.free === null ? '(cannot be read)' : `${pool.free} of ${pool.total ?? '?'}`,
+      value: pool.free === null ? '(cannot be read)' : `${available(pool)} of ${pool.total ?? '?'}`,
       expected: 'more than 0 free',
     };
   });
+}
+
+/** EAL maps its pages through a mount, unless the application gives it --in-memory. */
+function judgeMounts(mounts: Facts['hugepages']['mounts']): Judgement[] {
+  if (mounts.absent === undefined && mounts.value.length > 0) return [];
+  return [
+    {
+      subject: 'mounts',
+      result: mounts.absent === undefined ? 'warn' : 'unknown',
+      sentence: mounts.absent === undefined ? 'no hugetlbfs is mounted' : 'mounts cannot be read',
+      evidence: [evidence(mounts, 'a hugetlbfs mount', (all) => `${all.length}`)],
+      remedy: 'mount -t hugetlbfs nodev /dev/hugepages, or give EAL --in-memory',
+    },
+  ];
 }

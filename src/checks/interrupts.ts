@@ -35,7 +35,7 @@ export const interruptsCheck = defineCheck('interrupts', WHY, ({ interrupts, iso
       {
         subject: `CPUs ${hit}`,
         result: 'fail',
-        sentence: `${intruders.length === 1 ? 'an interrupt' : `${intruders.length} interrupts`} can arrive there, although isolated`,
+        sentence: `${intruders.length === 1 ? 'an interrupt goes' : `${intruders.length} interrupts go`} there, although isolated`,
         evidence: intruders.slice(0, SHOWN).map((line) => ({
           path: line.affinity.from,
           value: `${line.affinity.value} (${line.description})`,
@@ -61,7 +61,7 @@ export const interruptsCheck = defineCheck('interrupts', WHY, ({ interrupts, iso
     {
       subject: 'host',
       result: 'pass',
-      sentence: `none of ${interrupts.lines.value.length} interrupts can arrive on CPUs ${formatCpuList(isolated)}`,
+      sentence: `none of ${interrupts.lines.value.length} interrupts goes to CPUs ${formatCpuList(isolated)}`,
       evidence: [{ path: '/proc/irq/*/effective_affinity_list', value: 'housekeeping CPUs only' }],
     },
   ];

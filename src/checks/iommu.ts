@@ -6,7 +6,7 @@ const WHY =
 
 export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machine }) => {
   const { units, groups, interruptRemapping } = iommu;
-  if (userspaceIo.unsafeNoIommu.value === true) {
+  if (userspaceIo.unsafeNoIommu.value === true && units.absent === undefined) {
     return [
       {
         subject: 'host',

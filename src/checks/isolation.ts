@@ -9,15 +9,50 @@ const WHY =
 
 type Judgement = Omit<Finding, 'check' | 'why'>;
 
-export const isolationCheck = defineCheck('isolation', WHY, ({ isolation, kernel }) => {
+export const isolationCheck = defineCheck('isolation', WHY, ({ isolation, kernel, cpu }) => {
   const isolated = isolatedCpus(isolation);
-  const findings = [
+  return [
     judgeIsolated(isolation, isolated),
+    ...judgeOnline(isolated, cpu.online),
     ...judgeTicks(isolation, kernel),
+    ...judgeRest(isolated, isolation),
     ...judgeComplaints(kernel),
   ];
-  return findings.filter((finding) => finding !== undefined);
 });
+
+/** The kernel lists possible CPUs as isolated, also those that are offline. */
+function judgeOnline(isolated: readonly number[], online: Fact<string>): Judgement[] {
+  if (isolated.length === 0 || online.absent !== undefined) return [];
+  const offline = subtract(isolated, parseCpuList(online.value));
+  if (offline.length === 0) return [];
+  return [
+    {
+      subject: `CPUs ${formatCpuList(offline)}`,
+      result: offline.length === isolated.length ? 'fail' : 'warn',
+      sentence: 'isolated, but offline',
+      evidence: [evidence(online)],
+      remedy: 'echo 1 > /sys/devices/system/cpu/cpuN/online',
+    },
+  ];
+}
+
+/** An isolated CPU without nohz_full keeps its tick, hundreds of times a second, whatever the boot line asks for. */
+function judgeRest(isolated: readonly number[], { nohzFull, requested }: Facts['isolation']): Judgement[] {
+  if (nohzFull.absent !== undefined && nohzFull.absent !== 'missing') return [];
+  const asked = parseCpuList(requested.value?.nohzFull ?? '');
+  // What is asked for and not in force is a failure already.
+  const ticking = subtract(isolated, [...parseCpuList(nohzFull.value ?? ''), ...asked]);
+  if (ticking.length === 0) return [];
+  return [
+    {
+      subject: `CPUs ${formatCpuList(ticking)}`,
+      result: 'warn',
+      sentence: 'isolated, but not in nohz_full: the tick goes on',
+      evidence: [evidence(nohzFull, formatCpuList(isolated))],
+      remedy: 'add them to nohz_full= and rcu_nocbs= in the boot line',
+    },
+  ];
+}
 
 /** Isolated at boot, or by a cgroup-v2 partition. */
 export function isolatedCpus(isolation: Facts['isolation']): readonly number[] {

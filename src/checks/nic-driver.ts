@@ -42,6 +42,23 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
   const subject = nic.interfaces[0] === undefined ? nic.address : `${nic.address} (${nic.interfaces[0]})`;
   const driver = nic.driver.value;
   const override = nic.driverOverride.value;
+  if (nic.maxPayload.absent === 'garbled') {
+    return {
+      subject,
+      result: 'fail',
+      sentence: 'the device no longer answers',
+      evidence: [evidence(nic.maxPayload), evidence(nic.powerState, 'D0')],
+      remedy: 'remove it and rescan the bus, or reboot; vfio-pci.disable_idle_d3=1 keeps it out of D3',
+    };
+  }
+  if (override === 'none' && driver === undefined) {
+    return {
+      subject,
+      result: 'skip',
+      sentence: 'kept without a driver',
+      evidence: [evidence(nic.driverOverride)],
+    };
+  }
   if (override !== undefined && override !== driver) {
     return {
       subject,
@@ -61,24 +78,37 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
     };
   }
   if (BIFURCATED.includes(driver)) {
-    const ready = facts.stacks.mlx5.value?.uverbs.length ?? 0;
+    const ready = (facts.stacks.mlx5.value?.uverbs.length ?? 0) > 0;
     return {
       subject,
-      result: driver === 'mlx5_core' && ready === 0 ? 'warn' : 'pass',
+      result: ready ? 'pass' : 'warn',
       sentence: `stays on ${driver}, correctly: its poll-mode driver works beside the kernel`,
       evidence: [
         evidence(nic.driver),
-        evidence(facts.stacks.mlx5, 'a uverbs node', (mlx5) => mlx5.uverbs.join(', ')),
+        {
+          path: '/dev/infiniband',
+          value: ready ? 'uverbs nodes' : 'no uverbs node',
+          expected: 'a uverbs node',
+        },
       ],
-      ...(driver === 'mlx5_core' && ready === 0 ? { remedy: 'load mlx5_ib and install rdma-core' } : {}),
+      ...(ready
+        ? {}
+        : { remedy: 'load the RDMA driver of the card (mlx5_ib, mana_ib) and install rdma-core' }),
     };
   }
   if (SOLARFLARE.includes(driver)) {
+    const { onload } = facts.stacks;
     return {
       subject,
-      result: 'pass',
+      result: onload.absent === undefined ? 'pass' : 'warn',
       sentence: `stays on ${driver}, correctly: Onload and ef_vi work on top of it`,
-      evidence: [evidence(nic.driver)],
+      evidence: [
+        evidence(nic.driver),
+        evidence(onload, 'Onload', (found) => found.driver ?? found.library ?? 'found'),
+      ],
+      ...(onload.absent === undefined
+        ? {}
+        : { remedy: 'install Onload, or bind the NIC to vfio-pci for DPDK' }),
     };
   }
   if (driver === 'vfio-pci') return judgeVfio(nic, subject, facts);
@@ -111,15 +141,28 @@ function carries(nic: PciFunction, facts: Facts): string {
  * (drivers/iommu/iommu.c, iommu_group_claim_dma_owner; drivers/pci/pcie/portdrv.c sets driver_managed_dma).
  */
 function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
-  const group = facts.iommu.groups.value?.find((candidate) => candidate.id === nic.iommuGroup.value);
-  if (group === undefined) {
-    const noIommu = facts.userspaceIo.unsafeNoIommu.value === true;
+  if (facts.iommu.units.absent === 'missing') {
     return {
       subject,
-      result: noIommu ? 'warn' : 'unknown',
-      sentence: noIommu
-        ? 'is bound to vfio-pci without an IOMMU'
-        : 'is bound to vfio-pci; its group cannot be read',
+      result: 'warn',
+      sentence: 'is bound to vfio-pci without an IOMMU',
+      evidence: [
+        evidence(nic.driver),
+        evidence(facts.iommu.units),
+        evidence(facts.userspaceIo.unsafeNoIommu),
+      ],
+    };
+  }
+  const group = facts.iommu.groups.value?.find((candidate) => candidate.id === nic.iommuGroup.value);
+  if (
+    group === undefined ||
+    !group.complete ||
+    !group.members.some(({ address }) => address === nic.address)
+  ) {
+    return {
+      subject,
+      result: 'unknown',
+      sentence: 'is bound to vfio-pci; the members of its group cannot be read',
       evidence: [evidence(nic.driver), evidence(nic.iommuGroup)],
     };
   }
@@ -136,11 +179,44 @@ function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
       remedy: 'unbind those functions too, or move the NIC to a slot with a group of its own',
     };
   }
+  const missing = missingForVfio(group.id, facts.userspaceIo);
+  if (missing !== undefined) return { subject, ...missing };
   return {
     subject,
     result: 'pass',
     sentence: `is bound to vfio-pci in viable IOMMU group ${group.id}`,
     evidence: [evidence(nic.driver), evidence(nic.iommuGroup)],
+  };
+}
+
+/** What an application opens: the group's node, and a container that knows this kind of IOMMU. */
+function missingForVfio(
+  group: number,
+  { vfioNodes, modules }: Facts['userspaceIo'],
+): Omit<Judgement, 'subject'> | undefined {
+  const path = `/dev/vfio/${group}`;
+  if (vfioNodes.absent !== undefined && vfioNodes.absent !== 'missing') {
+    return {
+      result: 'unknown',
+      sentence: `whether ${path} exists cannot be read`,
+      evidence: [evidence(vfioNodes)],
+    };
+  }
+  if (!vfioNodes.value?.some((node) => node.path === path)) {
+    return {
+      result: 'fail',
+      sentence: `is bound to vfio-pci, but ${path} is missing`,
+      evidence: [evidence(vfioNodes, path, (nodes) => nodes.map((node) => node.path).join(', '))],
+      remedy: 'reload vfio-pci, or let udev make the node',
+    };
+  }
+  const type1 = modules.value?.vfio_iommu_type1;
+  if (type1 === 'loaded' || type1 === 'built in') return undefined;
+  return {
+    result: 'fail',
+    sentence: 'is bound to vfio-pci, but vfio_iommu_type1 is not loaded',
+    evidence: [{ path: modules.from, value: type1 ?? 'unknown', expected: 'loaded' }],
+    remedy: 'modprobe vfio_iommu_type1',
   };
 }
 

@@ -139,6 +139,7 @@ const hugepagePool = z.strictObject({
   size: count.describe('bytes'),
   total: count.nullable().describe('nr_hugepages; null when it cannot be read'),
   free: count.nullable().describe('free_hugepages; null when it cannot be read'),
+  reserved: count.describe('resv_hugepages: promised to mappings that have not touched them yet'),
   surplus: count.describe('surplus_hugepages'),
 });
 
@@ -291,6 +292,7 @@ const iommu = z.strictObject({
         id: count,
         type: at(text, '/sys/kernel/iommu_groups/*/type: identity, DMA, DMA-FQ, blocked'),
         members: z.array(iommuMember),
+        complete: z.boolean().describe('false where a member or its driver could not be read'),
       }),
     ),
     '/sys/kernel/iommu_groups',

@@ -56,6 +56,7 @@ function poolsIn(host: ReadHost, folder: string, node: number | null): HugepageP
         size: Number(kilobytes) * 1024,
         total: read('nr_hugepages'),
         free: read('free_hugepages'),
+        reserved: read('resv_hugepages') ?? 0,
         surplus: read('surplus_hugepages') ?? 0,
       },
     ];

@@ -21,7 +21,7 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
         irq: Number(row.name),
         description: row.description,
         // Older kernels have no effective list; what was asked for is then the best that is known.
-        affinity: firstKnown(attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, cpuListText), () =>
+        affinity: firstKnown(attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, someCpus), () =>
           attribute(host, `${IRQ}/${row.name}/smp_affinity_list`, cpuListText),
         ),
         cpus: formatCpuList(
@@ -33,3 +33,8 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
       }));
   }),
 }));
+
+/** Chips that never tell leave the effective list empty (kernel/irq/manage.c, irq_validate_effective_affinity). */
+function someCpus(text: string): string {
+  return word(cpuListText(text));
+}

@@ -3,7 +3,7 @@ import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts, IommuGroup } from './facts.ts';
-import { attribute, known, linkName, listing, names, numbered, textOrNothing, word } from './read.ts';
+import { absent, attribute, guarded, known, listing, numbered, textOrNothing, word } from './read.ts';
 
 const UNITS = '/sys/class/iommu';
 const GROUPS = '/sys/kernel/iommu_groups';
@@ -19,22 +19,30 @@ function groups(host: ReadHost): Fact<IommuGroup[]> {
   const found = listing(host, GROUPS, 'no IOMMU groups');
   if (found.absent !== undefined) return found;
   return known(
-    numbered(found.value, '').map((id) => ({
-      id,
-      type: attribute(host, `${GROUPS}/${id}/type`, word),
-      members: names(host, `${GROUPS}/${id}/devices`).map((address) => ({
-        address,
-        class: textOrNothing(host, `${DEVICES}/${address}/class`) ?? 'unknown',
-        // On ARM members are also platform devices, which only the group leads to.
-        driver:
-          linkName(
-            host,
-            `${isPciAddress(address) ? DEVICES : `${GROUPS}/${id}/devices`}/${address}/driver`,
-          ) ?? null,
-      })),
-    })),
+    numbered(found.value, '').map((id) => readGroup(host, id)),
     GROUPS,
   );
+}
+
+function readGroup(host: ReadHost, id: number): IommuGroup {
+  const folder = `${GROUPS}/${id}/devices`;
+  const devices = listing(host, folder, 'no member');
+  let complete = devices.absent === undefined;
+  const members = (devices.value ?? []).map((address) => {
+    // On ARM members are also platform devices, which only the group leads to.
+    const path = `${isPciAddress(address) ? DEVICES : folder}/${address}/driver`;
+    const driver = guarded(path, () => {
+      const target = host.readLink(path);
+      return target === undefined ? absent('missing', 'no driver is bound', path) : known(target, path);
+    });
+    if (driver.absent !== undefined && driver.absent !== 'missing') complete = false;
+    return {
+      address,
+      class: textOrNothing(host, `${DEVICES}/${address}/class`) ?? 'unknown',
+      driver: driver.value?.split('/').pop() ?? null,
+    };
+  });
+  return { id, type: attribute(host, `${GROUPS}/${id}/type`, word), members, complete };
 }
 
 /**

@@ -52,9 +52,11 @@ const COMPLAINTS: readonly (readonly [string, RegExp])[] = [
   ['NO_HZ:', /NO_HZ: .*(?:WARNING|Can't|disabled).*/gi],
   ['rcu_nocbs=', /(?:rcu_nocbs= bad CPU range|kernel parameter 'rcu_nocbs='.* contains nonexistent CPUs).*/g],
   ['HugeTLB:', /HugeTLB: (?:unsupported|Invalid|allocating|hugepages).*/gi],
-  ['DMAR:', /DMAR: .*(?:not supported|disabled|Failed).*/gi],
-  ['TSC unstable', /Marking TSC unstable.*/g],
 ];
+
+/** What boot loaders add for user space, of which kernels from 5.14 on say that they do not know it. */
+const HARMLESS =
+  /^Unknown kernel command line parameters "(?:(?:BOOT_IMAGE|splash|kexec|quiet|rhgb)(?:=[^" ]*)? ?)+"/;
 
 export const kernelProbe = defineProbe('kernel', (host) => {
   const release = attribute(host, '/proc/sys/kernel/osrelease', word);
@@ -101,7 +103,8 @@ function complaints(host: ReadHost): Fact<string[]> {
   const found = COMPLAINTS.filter(([word]) => log.answer.includes(word))
     .flatMap(([, pattern]) => [...log.answer.matchAll(pattern)])
     .sort((a, b) => a.index - b.index);
-  return known([...new Set(found.map(([line]) => line.trim()))], from);
+  const lines = found.map(([line]) => line.trim()).filter((line) => !HARMLESS.test(line));
+  return known([...new Set(lines)], from);
 }
 
 function buildOptions(host: ReadHost, release: string | undefined): Fact<Record<string, 'y' | 'm' | 'n'>> {

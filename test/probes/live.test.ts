@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { expect, onTestFinished, test } from 'vitest';
 import { parseArchive, printArchive } from '../../src/formats/text-archive.ts';
@@ -11,7 +12,7 @@ import { RecordingHost } from '../../src/host/recording-host.ts';
 import { type Facts, factsSchema } from '../../src/probes/facts.ts';
 import { factsOf } from '../support/hosts.ts';
 
-const ROOT = new URL('../..', import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What goes on changing while it is read: counters, free memory, neighbours that age. */
 const VOLATILE = new Set(['free', 'available', 'neighbours', 'carrierDownCount', 'holders']);

@@ -184,6 +184,7 @@ describe('hugepages', () => {
       size,
       total,
       free,
+      reserved: 0,
       surplus: 0,
     });
     expect(smt.hugepages).toEqual({
@@ -230,7 +231,10 @@ describe('hugepages', () => {
     const pool = '/sys/kernel/mm/hugepages/hugepages-2048kB';
     const global = { [NODE]: null, [`${pool}/nr_hugepages`]: '8\n', [`${pool}/free_hugepages`]: '6\n' };
     expect(varied('bond-vlan', global).hugepages.pools).toEqual(
-      known([{ node: null, size: 2 ** 21, total: 8, free: 6, surplus: 0 }], '/sys/kernel/mm/hugepages'),
+      known(
+        [{ node: null, size: 2 ** 21, total: 8, free: 6, reserved: 0, surplus: 0 }],
+        '/sys/kernel/mm/hugepages',
+      ),
     );
     expect(varied('bond-vlan', { [NODE]: null }).hugepages.pools).toEqual(
       absent('missing', 'the kernel has no hugepages', '/sys/kernel/mm/hugepages'),

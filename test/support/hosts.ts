@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { type ArchiveEntry, parseArchive, printArchive } from '../../src/formats/text-archive.ts';
 import { ArchiveHost } from '../../src/host/archive-host.ts';
 import type { ReadHost } from '../../src/host/host.ts';
@@ -15,7 +16,7 @@ export const FIXTURES: readonly string[] = readdirSync(FOLDER)
 
 /** Where the archive of a recorded host lies. */
 export function fixturePath(name: string): string {
-  return new URL(`${name}.tree`, FOLDER).pathname;
+  return fileURLToPath(new URL(`${name}.tree`, FOLDER));
 }
 
 const texts = new Map<string, string>();
