@@ -5,7 +5,7 @@ import { runProbe } from './commands/probe.ts';
 import { runValidate } from './commands/validate.ts';
 import type { CommandRunner, Context } from './context.ts';
 import { type CommandName, helpText, parseArguments } from './options.ts';
-import { isTerminal, writeOut } from './stdio.ts';
+import { isTerminal, writeErr, writeOut } from './stdio.ts';
 import { VERSION } from './version.ts';
 
 const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
@@ -45,7 +45,7 @@ function contextFor(values: Context['values']): Context {
   return {
     values,
     out: writeOut,
-    err: (text) => process.stderr.write(text),
+    err: writeErr,
     style: { color, width: terminal ? Math.max(40, process.stdout.columns || 80) : 80 },
     now: () => new Date(),
   };
@@ -53,11 +53,11 @@ function contextFor(values: Context['values']): Context {
 
 function explain(error: unknown): ExitCode {
   if (error instanceof ToolError) {
-    process.stderr.write(`${error.format()}\n`);
+    writeErr(`${error.format()}\n`);
     return error.exitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(
+  writeErr(
     `error[INTERNAL] this is a defect of bypass-setup ${VERSION}, please report it with the lines below\n${text}\n`,
   );
   return EXIT.unexpected;

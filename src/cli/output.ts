@@ -1,6 +1,6 @@
 import { accessSync, constants, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { EXIT, errnoName, HostError, ToolError } from '../host/errors.ts';
+import { EXIT, type ExitCode, errnoName, HostError, ToolError } from '../host/errors.ts';
 import { openHost } from '../host/node-host.ts';
 
 /** Refuses a file that could not be written before any work is done for it. */
@@ -28,12 +28,21 @@ export function writeResult(file: string, text: string): void {
   }
 }
 
+/** A folder that is not there was mistyped; a full disk was not. */
+const EXIT_CODES: Readonly<Record<string, ExitCode>> = {
+  EACCES: EXIT.noPrivilege,
+  EPERM: EXIT.noPrivilege,
+  ENOENT: EXIT.usage,
+  ENOTDIR: EXIT.usage,
+  EISDIR: EXIT.usage,
+};
+
 function unwritable(file: string, cause: unknown): ToolError {
   const errno = errnoName(cause);
   return new ToolError('FILE_NOT_WRITTEN', `cannot be written: ${errno}`, {
     subject: file,
     cause,
-    exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.unexpected,
+    exitCode: EXIT_CODES[errno] ?? EXIT.unexpected,
     hint:
       errno === 'ENOSPC'
         ? 'the disk is full'

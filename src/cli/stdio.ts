@@ -26,14 +26,32 @@ function unwritable(errno: string): ToolError {
   return new ToolError('STDOUT', `cannot be written: ${errno}`, { ...hint, exitCode: EXIT.unexpected });
 }
 
+/** Writes a diagnostic to standard error. That nobody can read it must not cost the result. */
+export function writeErr(text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(2, bytes, at);
+    } catch (error) {
+      if (errnoName(error) !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
 /** Major number of /dev/null and its kin (Documentation/admin-guide/devices.txt), which are no terminals. */
 const MEMORY_DEVICES = 1;
 
 /** Whether a descriptor is a terminal, asked of Node only when it may be one, for the same reason. */
 export function isTerminal(stream: 'stdout' | 'stderr'): boolean {
-  const status = fstatSync(stream === 'stdout' ? 1 : 2);
-  if (!status.isCharacterDevice() || status.rdev >> 8 === MEMORY_DEVICES) return false;
-  return process[stream].isTTY;
+  try {
+    const status = fstatSync(stream === 'stdout' ? 1 : 2);
+    if (!status.isCharacterDevice() || status.rdev >> 8 === MEMORY_DEVICES) return false;
+    return process[stream].isTTY;
+  } catch {
+    // The descriptor is closed.
+    return false;
+  }
 }
 
 /** A clock for durations; `performance.now()` would load the whole of Node's performance hooks. */

@@ -49,9 +49,15 @@ export class ToolError extends Error {
   /** The lines printed to stderr. */
   format(): string {
     const subject = this.subject === undefined ? '' : ` ${this.subject}`;
-    const line = `error[${this.code}]${subject}: ${this.message}`;
-    return this.hint === undefined ? line : `${line}\nhint: ${this.hint}`;
+    const line = printable(`error[${this.code}]${subject}: ${this.message}`);
+    return this.hint === undefined ? line : `${line}\nhint: ${printable(this.hint)}`;
   }
+}
+
+/** What an operator typed or a host said must not move the cursor of the terminal that shows it. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, '?');
 }
 
 /** A system call on the host that failed for another reason than absence; keeps the path and the errno name. */

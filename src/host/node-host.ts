@@ -42,9 +42,21 @@ export function openReadHost(root: string): ReadHost {
   }
 }
 
+/** A process outlives the folder it was started in. */
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new ToolError('NO_WORKING_FOLDER', 'the current folder no longer exists', {
+      exitCode: EXIT.usage,
+      hint: 'change to a folder that exists, or give absolute paths',
+    });
+  }
+}
+
 /** Opens the running machine (`/`) or a directory that stands for one. The directory must look like a host. */
 export function openHost(root: string): Host {
-  const absolute = posix.resolve(root);
+  const absolute = posix.resolve(root.startsWith('/') ? '/' : workingFolder(), root);
   if (absolute === '/') return new NodeHost('/');
   const status = rootStatus(absolute);
   if (status === undefined || !status.isDirectory()) {

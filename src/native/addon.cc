@@ -145,8 +145,9 @@ Value run(const CallbackInfo& info) {
 
   struct stat status {};
   if (fstat(page, &status) != 0 || status.st_size < static_cast<off_t>(sizeof(Figures))) {
-    Napi::Error::New(env, "the shared page is too small").ThrowAsJavaScriptException();
-    return env.Undefined();
+    SessionResult stale;
+    stale.error = {"ADDON_STALE", "the shared page is too small"};
+    return result_value(env, stale);
   }
   void* const memory = mmap(nullptr, sizeof(Figures), PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
   if (memory == MAP_FAILED) {

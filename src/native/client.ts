@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { type CpuSet, formatCpuList, parseCpuList, union } from '../formats/cpu-list.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
+import { openReadHost } from '../host/node-host.ts';
 import { runChild } from './child.ts';
 import { ealArguments, isInterfaceName } from './eal-arguments.ts';
-import type { Header } from './figures.ts';
+import { addonStale, type Header } from './figures.ts';
 import { addonError, findInstallation, type Installation, requireInstallation } from './installation.ts';
 import type { ValidateResult } from './messages.ts';
 import { namespaceCommand } from './namespaces.ts';
@@ -136,14 +136,45 @@ function checkInterface({ iface, address }: { iface: string; address?: string })
       exitCode: EXIT.differs,
     });
   }
-  for (const [name, addresses] of Object.entries(networkInterfaces())) {
-    if (address !== undefined && addresses?.some((own) => own.address === address)) {
-      throw new ToolError('ADDRESS_IN_USE', `the kernel itself answers for ${address} (on ${name})`, {
+  if (address !== undefined) checkAddress(iface, address);
+}
+
+/** The validator answers for an address of its own: one that a host may have, and that nobody here has. */
+function checkAddress(iface: string, address: string): void {
+  const first = Number(address.split('.')[0]);
+  if (first === 0 || first === 127 || first >= 224) throw usage('no host can have this address', address);
+  const known = openReadHost('/').ask('addresses');
+  for (const own of 'answer' in known ? known.answer : []) {
+    const [ip = '', bits = '32'] = own.address.split('/');
+    if (own.family !== 'inet') continue;
+    if (ip === address) {
+      throw new ToolError('ADDRESS_IN_USE', `the kernel itself answers for ${address}`, {
         subject: iface,
         hint: 'give the validator an unused address of that network',
         exitCode: EXIT.usage,
       });
     }
+    const host = 2 ** (32 - Number(bits)) - 1;
+    const same = ((ipNumber(ip) ^ ipNumber(address)) & ~host) === 0;
+    const part = (ipNumber(address) & host) >>> 0;
+    if (host > 1 && same && (part === 0 || part === host)) {
+      throw usage(`it is the ${part === 0 ? 'network' : 'broadcast'} address of ${own.address}`, address);
+    }
+  }
+}
+
+function ipNumber(address: string): number {
+  return address.split('.').reduce((sum, octet) => (sum << 8) | Number(octet), 0);
+}
+
+/** What must not change while packets are counted: which interface it is, that it is up, and that it kept its link. */
+function interfaceState(iface: string): string | undefined {
+  try {
+    const read = (name: string) => readFileSync(`/sys/class/net/${iface}/${name}`, 'utf8').trim();
+    const up = Number(read('flags')) % 2;
+    return [read('ifindex'), up, up === 1 ? read('carrier') : 0, read('carrier_down_count')].join(' ');
+  } catch {
+    return undefined;
   }
 }
 
@@ -171,6 +202,8 @@ function failure(
   switch (code) {
     case 'ADDON_LOAD':
       return addonError(installation, message);
+    case 'ADDON_STALE':
+      return addonStale();
     case 'PORT_COUNT':
       return new ToolError(
         'PORT_NOT_OPENED',
@@ -245,6 +278,7 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
   const iface = target.mode === 'interface' ? target.iface : null;
   const address = target.mode === 'interface' ? (target.address ?? null) : VALIDATOR_ADDRESS;
   const device = mode === 'embedded' ? 'bypass0' : iface;
+  const before = iface === null ? undefined : interfaceState(iface);
   const page = openSharedPage();
   try {
     const { message, log } = await runChild({
@@ -276,6 +310,7 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
       ...(insteadOf === undefined ? {} : { insteadOf }),
       worker: message,
       figures: page.figures(),
+      disturbed: iface !== null && interfaceState(iface) !== before,
     });
   } finally {
     page.close();

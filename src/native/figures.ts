@@ -97,6 +97,14 @@ export function bucketFloor(bucket: number): number {
   return octave === 0 ? within : (2 ** SUB_BITS + within) * 2 ** (octave - 1);
 }
 
+/** The addon's list of figures is not this one. */
+export function addonStale(): ToolError {
+  return new ToolError('ADDON_STALE', 'was built from another version', {
+    subject: 'native addon',
+    hint: 'rebuild it with `npm run build:native`',
+  });
+}
+
 const word = (page: Buffer, index: number): number => Number(page.readBigUInt64LE(index * 8));
 
 /**
@@ -109,10 +117,7 @@ export function decodeHeader(page: Buffer): Header {
   const version = word(page, WORDS.indexOf('version'));
   // All zero: the child has not got that far yet.
   if (magic !== 0n && (magic !== MAGIC || version !== VERSION)) {
-    throw new ToolError('ADDON_STALE', 'was built from another version', {
-      subject: 'native addon',
-      hint: 'rebuild it with `npm run build:native`',
-    });
+    throw addonStale();
   }
   const words = Object.fromEntries(WORDS.map((name, i) => [name, word(page, i)]));
   const verdicts = Object.fromEntries(VERDICTS.map((name, i) => [name, word(page, WORDS.length + i)]));

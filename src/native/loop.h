@@ -37,9 +37,11 @@ class BlockHook {
 struct LoopConfig {
   uint16_t port = 0;
   Responder responder;
-  unsigned stride = 4;       // 1, 2, 4 or 8
-  uint64_t threshold = 256;  // cycles; touching the histogram costs about 17, so not for every gap
-  uint64_t cycles = 0;       // length of the run
+  unsigned stride = 4;  // 1, 2, 4 or 8
+  // Cycles; touching the histogram costs about 17, so not for every gap. session.cc lowers it where
+  // the counter is slow.
+  uint64_t threshold = 256;
+  uint64_t cycles = 0;  // length of the run
   uint64_t max_blocks =
       UINT64_MAX;  // for instruction counts, which need a length that no clock decides
   BlockHook* hook = nullptr;

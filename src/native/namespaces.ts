@@ -34,10 +34,11 @@ function attempt(argv: readonly string[]): Promise<{ ok: boolean; said: string }
   return new Promise((resolve) => {
     const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    // First, because without descriptors or processes to spare there is nothing else to listen to.
+    child.on('error', (error) => resolve({ ok: false, said: error.message }));
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
       said += chunk;
     });
-    child.on('error', (error) => resolve({ ok: false, said: error.message }));
     child.on('close', (code) => resolve({ ok: code === 0, said: said.trim().split('\n')[0] ?? '' }));
   });
 }

@@ -24,6 +24,8 @@ export interface Run {
   insteadOf?: { mode: ValidateResult['mode']; because: string };
   worker: WorkerResult;
   figures: Figures;
+  /** Whether the interface went away, went down or lost its link during the run. */
+  disturbed: boolean;
 }
 
 type Judgement = Pick<ValidateResult, 'verdict' | 'reasons'>;
@@ -139,6 +141,7 @@ function judgeInterface(packets: ValidateResult['packets'], run: Run, lost: stri
     ...(conflicts > 0
       ? [`another station uses ${run.address}: ${conflicts} ARP packets claim it (RFC 5227)`]
       : []),
+    ...(run.disturbed ? ['the interface went away, went down or lost its link during the run'] : []),
     ...lost,
   ];
   if (problems.length > 0) return { verdict: 'not-ready', reasons: problems };
@@ -152,12 +155,21 @@ function judgeInterface(packets: ValidateResult['packets'], run: Run, lost: stri
       ],
     };
   }
+  // An echo request alone may come from a peer that has the MAC address from elsewhere and hears no reply.
+  if (packets.answeredIcmp > 0 && packets.answeredArp === 0) {
+    return {
+      verdict: 'cannot-know',
+      reasons: [
+        `${packets.answeredIcmp} echo requests were answered, but no peer asked for the address by ARP, so nothing shows that a reply arrived: clear the peer's neighbour entry and ping again`,
+      ],
+    };
+  }
   if (packets.answeredIcmp > 0) {
     return {
       verdict: 'ready',
       reasons: [
         `${packets.answeredArp} ARP and ${packets.answeredIcmp} ICMP echo requests for ${run.address} were answered and none was lost`,
-        "a peer sent echo requests to this interface's MAC address, so it had learnt it",
+        'a peer asked for the address by ARP and sent echo requests to the MAC address of the answer',
       ],
     };
   }

@@ -16,7 +16,7 @@ export function paint(style: Style, format: Paint | readonly Paint[], text: stri
 /** Text from the host must not move the cursor or colour the terminal. */
 export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]+/g, ' ');
 }
 
 /** Breaks at blanks so that no line is longer than `width`; `indent` goes before each further line and is not counted. */

@@ -32,12 +32,10 @@ export function renderValidation(result: ValidateResult, style: Style): string {
     (note) =>
       `  ${paint(style, 'yellow', 'note')}     ${wrap(plain(note), style.width - 11, ' '.repeat(11))}`,
   );
-  const verdict = paint(
-    style,
-    ['bold', COLOR[result.verdict]],
-    result.verdict.toUpperCase().replace('-', ' '),
-  );
-  const reasons = wrap(plain(result.reasons.join('; ')), style.width, '');
+  const word = result.verdict.toUpperCase().replace('-', ' ');
+  const indent = ' '.repeat(word.length + 2);
+  const verdict = paint(style, ['bold', COLOR[result.verdict]], word);
+  const reasons = wrap(plain(result.reasons.join('; ')), style.width - indent.length, indent);
   return `${[...lines, ...histogram(result, style), ...notes, '', `${verdict}  ${reasons}`].join('\n')}\n`;
 }
 

@@ -88,12 +88,12 @@ const CASES: readonly [string[], number, string][] = [
   ],
   [
     ['check', '--report', '/no/such/folder/report.txt'],
-    1,
+    64,
     'error[FILE_NOT_WRITTEN] /no/such/folder/report.txt: cannot be written: ENOENT\nhint: name a file in a folder that exists and that you may write to\n',
   ],
   [
     ['capture', '--output', scratch],
-    1,
+    64,
     `error[FILE_NOT_WRITTEN] ${scratch}: cannot be written: EISDIR\nhint: name a file in a folder that exists and that you may write to\n`,
   ],
   [

@@ -149,6 +149,15 @@ const sharedPageOfOurs = (name: string): boolean => {
   return pid === process.pid || (pid > 0 && !existsSync(`/proc/${pid}`));
 };
 
+/** The arguments of a process; nothing when it has ended meanwhile. */
+const commandOf = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
 /** What a run of this lab could leave behind: files, directories, interfaces, processes. */
 export function traces(lab: Lab): string[] {
   return [
@@ -156,9 +165,7 @@ export function traces(lab: Lab): string[] {
     ...list(lab.temporary).filter((name) => name.startsWith('bypass-setup')),
     ...list('/run/dpdk').filter((name) => name.startsWith('bypass-setup')),
     ...list('/sys/class/net').filter((name) => /^bypass[01]$/.test(name)),
-    ...execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line.includes(lab.workerPath)),
+    ...list('/proc').filter((name) => /^\d+$/.test(name) && commandOf(name).includes(lab.workerPath)),
   ];
 }
 
