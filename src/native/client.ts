@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { type CpuSet, formatCpuList, parseCpuList, union } from '../formats/cpu-list.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { openReadHost } from '../host/node-host.ts';
@@ -143,10 +144,8 @@ function checkInterface({ iface, address }: { iface: string; address?: string })
 function checkAddress(iface: string, address: string): void {
   const first = Number(address.split('.')[0]);
   if (first === 0 || first === 127 || first >= 224) throw usage('no host can have this address', address);
-  const known = openReadHost('/').ask('addresses');
-  for (const own of 'answer' in known ? known.answer : []) {
-    const [ip = '', bits = '32'] = own.address.split('/');
-    if (own.family !== 'inet') continue;
+  for (const own of ownAddresses()) {
+    const [ip = '', bits = '32'] = own.split('/');
     if (ip === address) {
       throw new ToolError('ADDRESS_IN_USE', `the kernel itself answers for ${address}`, {
         subject: iface,
@@ -158,9 +157,19 @@ function checkAddress(iface: string, address: string): void {
     const same = ((ipNumber(ip) ^ ipNumber(address)) & ~host) === 0;
     const part = (ipNumber(address) & host) >>> 0;
     if (host > 1 && same && (part === 0 || part === host)) {
-      throw usage(`it is the ${part === 0 ? 'network' : 'broadcast'} address of ${own.address}`, address);
+      throw usage(`it is the ${part === 0 ? 'network' : 'broadcast'} address of ${own}`, address);
     }
   }
+}
+
+/** The kernel's own list: Node's leaves out interfaces without a link, and the kernel answers for those too. */
+function ownAddresses(): string[] {
+  const known = openReadHost('/').ask('addresses');
+  if ('answer' in known)
+    return known.answer.filter(({ family }) => family === 'inet').map(({ address }) => address);
+  return Object.values(networkInterfaces()).flatMap((all) =>
+    (all ?? []).map(({ cidr, address }) => cidr ?? address),
+  );
 }
 
 function ipNumber(address: string): number {

@@ -326,6 +326,52 @@ describe('validate --iface', () => {
     expect(read('after')).toBe(read('before'));
   });
 
+  test('an interface that goes down during the run is not ready', { root: true, namespaces: true }, (ctx) => {
+    const target = { mode: 'interface', iface: 'bt0', address: '198.18.7.2' } as const;
+    const { result } = onWire(ctx, target, 3, `${PING}ip link set bt0 down\n`);
+    expect(result?.packets.answeredIcmp).toBe(20);
+    expect(result?.verdict).toBe('not-ready');
+    expect(result?.reasons[0]).toBe('the interface went away, went down or lost its link during the run');
+  });
+
+  test('echo requests of a peer that never asked by ARP prove no reply', {
+    root: true,
+    namespaces: true,
+  }, (ctx) => {
+    const target = { mode: 'interface', iface: 'bt0', address: '198.18.7.2' } as const;
+    const known =
+      'in_peer ip neigh add 198.18.7.2 lladdr $(cat /sys/class/net/bt0/address) dev bt1 nud permanent\n';
+    const { result, read } = onWire(ctx, target, 3, known + PING);
+    expect(read('ping')).toContain('20 received');
+    expect(result).toMatchObject({ verdict: 'cannot-know', packets: { answeredArp: 0, answeredIcmp: 20 } });
+  });
+
+  for (const address of ['0.0.0.0', '127.0.0.2', '224.0.0.1', '255.255.255.255']) {
+    test(`refuses ${address}, which no host can have`, { root: true, namespaces: true }, (ctx) => {
+      const { error } = onWire(ctx, { mode: 'interface', iface: 'bt0', address }, 1, '');
+      expect(error).toMatchObject({ code: 'USAGE', exitCode: 64 });
+    });
+  }
+
+  test("refuses the kernel's own address, and a network's own and broadcast ones", {
+    root: true,
+    namespaces: true,
+  }, (ctx) => {
+    if (!works('sh', '-c', 'command -v ip')) ctx.skip('ip is not installed');
+    const script =
+      'ip link add t0 type veth peer name t1; ip addr add 198.18.9.5/24 dev t0; ip link set t0 up; ip link set t1 up; exec "$@"';
+    const refusal = (address: string) =>
+      drive(['unshare', '-nm', 'sh', '-c', `mount -t sysfs none /sys; ${script}`, 'sh'], {
+        target: { mode: 'interface', iface: 't1', address },
+        seconds: 1,
+      }).error?.code;
+    expect(['198.18.9.5', '198.18.9.0', '198.18.9.255'].map(refusal)).toEqual([
+      'ADDRESS_IN_USE',
+      'USAGE',
+      'USAGE',
+    ]);
+  });
+
   test('a tagged request gets a tagged reply', { root: true, namespaces: true }, (ctx) => {
     if (!works('python3', '--version')) ctx.skip('python3 is not installed');
     const target = { mode: 'interface', iface: 'bt0', address: '198.18.7.2' } as const;
