@@ -33,9 +33,11 @@ export function parseInterrupts(text: string): InterruptTable {
  * has a thousand rows of hundreds of columns.
  */
 function readCounts(line: string, start: number, limit: number): { counts: number[]; end: number } {
-  const counts: number[] = [];
+  // Made in one piece: growing a thousand rows of hundreds of columns costs more than reading them.
+  const counts = new Array<number>(limit);
+  let found = 0;
   let end = start;
-  while (counts.length < limit) {
+  while (found < limit) {
     let at = end;
     while (isBlank(line, at)) at++;
     const first = at;
@@ -49,9 +51,10 @@ function readCounts(line: string, start: number, limit: number): { counts: numbe
       at++;
     }
     if (at === first || first === end || !(at === line.length || isBlank(line, at))) break;
-    counts.push(value);
+    counts[found++] = value;
     end = at;
   }
+  counts.length = found;
   return { counts, end };
 }
 

@@ -25,6 +25,9 @@ const KILL_DELAY = 2000;
 const SEQUENCES = /^\/sys\/(?:fs|kernel\/debug|kernel\/tracing)\//;
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO']);
 
+/** After so many single looks into a folder it is cheaper to list it. */
+const MANY_LOOKS = 8;
+
 /** Spares the making of an Error for each of the many files that are not there. */
 const ABSENT_IS_FINE = { throwIfNoEntry: false } as const;
 
@@ -92,6 +95,8 @@ class NodeHost implements Host {
   readonly live: boolean;
   /** Keeps every path inside a root that is not `/`. */
   private readonly links = new LinkWalk((path) => this.look(path));
+  private readonly looks = new Map<string, number>();
+  private readonly kinds = new Map<string, ReadonlyMap<string, 'link' | 'there'>>();
   private buffer = Buffer.allocUnsafe(65536);
 
   constructor(root: string) {
@@ -185,7 +190,7 @@ class NodeHost implements Host {
       if (temporary !== undefined) discard(temporary);
       throw error instanceof HostError ? error : new HostError('write', path, error);
     } finally {
-      this.links.forget();
+      this.forget();
     }
   }
 
@@ -199,7 +204,7 @@ class NodeHost implements Host {
     } catch (error) {
       throw new HostError('remove', path, error);
     } finally {
-      this.links.forget();
+      this.forget();
     }
   }
 
@@ -312,11 +317,42 @@ class NodeHost implements Host {
     return folder;
   }
 
+  /**
+   * What is at a path. Some folders of a large host hold a thousand others, so that after a few looks into one all of
+   * its entries are asked for at once.
+   */
   private look(path: string): Found {
+    const at = path.lastIndexOf('/');
+    const parent = path.slice(0, at);
+    const looks = (this.looks.get(parent) ?? 0) + 1;
+    this.looks.set(parent, looks);
+    if (looks === MANY_LOOKS) this.lookAtAll(parent);
+    const kind = this.kinds.get(parent)?.get(path.slice(at + 1));
+    if (kind === 'there') return kind;
     const outside = this.root + path;
+    if (kind === 'link') return { link: fs.readlinkSync(outside) };
     const status = quietly(() => fs.lstatSync(outside, ABSENT_IS_FINE), 'stat', path);
     if (status === undefined) return undefined;
     return status.isSymbolicLink() ? { link: fs.readlinkSync(outside) } : 'there';
+  }
+
+  private lookAtAll(folder: string): void {
+    try {
+      const kinds = new Map<string, 'link' | 'there'>();
+      for (const entry of fs.readdirSync(this.root + folder, { withFileTypes: true })) {
+        if (entry.isSymbolicLink()) kinds.set(entry.name, 'link');
+        else if (entry.isFile() || entry.isDirectory()) kinds.set(entry.name, 'there');
+      }
+      this.kinds.set(folder, kinds);
+    } catch {
+      // A folder may be searched and not listed; then each path is looked at by itself.
+    }
+  }
+
+  private forget(): void {
+    this.looks.clear();
+    this.kinds.clear();
+    this.links.forget();
   }
 }
 

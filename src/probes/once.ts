@@ -1,5 +1,8 @@
 import type { Answer, FileStatus, KernelAnswers, Question, ReadHost } from '../host/host.ts';
 
+/** The tables of /proc, and not what stands below a number there: a process, an interrupt. */
+const TABLE = /^\/proc\/[^0-9]+$/;
+
 /**
  * The host as one observation sees it: each table of /proc and each answer of the kernel is taken once, so that probes
  * that look at the same one agree, and the kernel makes it only once. Attributes in /sys have one reader each.
@@ -18,7 +21,7 @@ export class OnceHost implements ReadHost {
   }
 
   readText(path: string): string | undefined {
-    if (!path.startsWith('/proc/')) return this.host.readText(path);
+    if (!TABLE.test(path)) return this.host.readText(path);
     if (!this.texts.has(path)) this.texts.set(path, this.host.readText(path));
     return this.texts.get(path);
   }

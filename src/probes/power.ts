@@ -48,23 +48,30 @@ function policies(host: ReadHost): Fact<Policy[]> {
   if (numbers.length === 0) return absent('missing', 'the kernel does not scale frequencies here', folder);
   // Every policy of a driver has the same files, so that the first tells which to look for.
   const present = new Set(names(host, `${folder}/policy${numbers[0]}`));
-  const merged = new Map<string, { cpus: CpuSet; settings: Settings }>();
+  const merged = new Map<string, { cpus: number[]; settings: Settings }>();
+  // On most servers every CPU has a policy to itself, which is named after it.
+  const ownPolicies = numbers.length === numbered(names(host, CPU), 'cpu').length;
   for (const number of numbers) {
     const policy = `${folder}/policy${number}`;
     const settings = readSettings(host, policy, present);
     const key = JSON.stringify(settings);
-    // Apart by blanks, not the usual list (drivers/cpufreq/cpufreq.c, cpufreq_show_cpus).
-    const cpus = attribute(host, `${policy}/related_cpus`, (list) =>
-      parseCpuList(list.split(/\s+/).filter(Boolean).join()),
-    );
-    merged.set(key, {
-      cpus: [...(merged.get(key)?.cpus ?? []), ...(cpus.value ?? []), number],
-      settings,
-    });
+    const cpus = ownPolicies ? [] : relatedCpus(host, policy);
+    const same = merged.get(key);
+    if (same === undefined) merged.set(key, { cpus: [...cpus, number], settings });
+    else same.cpus.push(...cpus, number);
   }
   return known(
     [...merged.values()].map(({ cpus, settings }) => ({ cpus: formatCpuList(union(cpus, [])), ...settings })),
     folder,
+  );
+}
+
+/** Apart by blanks, not the usual list (drivers/cpufreq/cpufreq.c, cpufreq_show_cpus). */
+function relatedCpus(host: ReadHost, policy: string): CpuSet {
+  return (
+    attribute(host, `${policy}/related_cpus`, (list) =>
+      parseCpuList(list.split(/\s+/).filter(Boolean).join()),
+    ).value ?? []
   );
 }
 
