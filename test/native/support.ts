@@ -150,7 +150,7 @@ const sharedPageOfOurs = (name: string): boolean => {
 };
 
 /** The arguments of a process; nothing when it has ended meanwhile. */
-const commandOf = (pid: string): string => {
+export const commandOf = (pid: string | number): string => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {

@@ -11,6 +11,7 @@ import { namespaceCommand } from '../../src/native/namespaces.ts';
 import {
   allNamespaces,
   children,
+  commandOf,
   eventually,
   isAlive,
   isRoot,
@@ -487,8 +488,7 @@ describe('what can go wrong', () => {
     const before = traces(lab);
     const parent = spawn(process.execPath, [lab.driver, JSON.stringify(embedded(30))], { stdio: 'ignore' });
     const pid = parent.pid ?? 0;
-    const workers = () =>
-      children(pid).filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('worker.mjs'));
+    const workers = () => children(pid).filter((child) => commandOf(child).includes('worker.mjs'));
     // Polling, with a peer: the child lives in two namespaces by then.
     const polls = (child: number | undefined) =>
       child !== undefined && new Set(namespacesOf(child)).size === 2;
