@@ -7,7 +7,8 @@ export interface Check {
   judge(facts: Facts): Finding[];
 }
 
-type Judgement = Omit<Finding, 'check' | 'why'>;
+/** A finding before the check has put its name and its reason to it. */
+export type Judgement = Omit<Finding, 'check' | 'why'>;
 
 /** `why` is what a failure costs; every finding of the check carries it. */
 export function defineCheck(name: string, why: string, judge: (facts: Facts) => Judgement[]): Check {

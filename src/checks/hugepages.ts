@@ -1,7 +1,7 @@
 import { formatSize } from '../formats/size.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
 import type { Finding } from '../report/report.ts';
-import { defineCheck } from './define.ts';
+import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
 
 const WHY =
@@ -9,8 +9,6 @@ const WHY =
 
 /** A poll-mode driver's packet buffers alone take tens of megabytes (DPDK, linux_gsg/sys_reqs.rst). */
 const LEAST = 64 << 20;
-
-type Judgement = Omit<Finding, 'check' | 'why'>;
 
 export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   const { pools } = facts.hugepages;

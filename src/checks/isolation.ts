@@ -1,13 +1,10 @@
 import { formatCpuList, parseCpuList, subtract, union } from '../formats/cpu-list.ts';
 import type { Fact, Facts } from '../probes/facts.ts';
-import type { Finding } from '../report/report.ts';
-import { defineCheck } from './define.ts';
+import { defineCheck, type Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
 
 const WHY =
   'a poll loop on a CPU that is not isolated is interrupted for tens of microseconds, many times a second';
-
-type Judgement = Omit<Finding, 'check' | 'why'>;
 
 export const isolationCheck = defineCheck('isolation', WHY, ({ isolation, kernel, cpu }) => {
   const isolated = isolatedCpus(isolation);

@@ -1,12 +1,9 @@
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
-import type { Finding } from '../report/report.ts';
-import { defineCheck } from './define.ts';
+import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
 
 const WHY =
   'a NIC on the wrong driver, or in a group that is not viable, carries no packet of the application';
-
-type Judgement = Omit<Finding, 'check' | 'why'>;
 
 /** Their poll-mode drivers work on top of the kernel driver; binding them to vfio-pci breaks them. */
 const BIFURCATED = ['mlx4_core', 'mlx5_core', 'mana'];
