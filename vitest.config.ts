@@ -6,7 +6,7 @@ export default defineConfig({
     testTimeout: 30_000,
     // The poll loop wants a core to itself, so native tests run after one another and apart from the rest.
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/native/**'] } },
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/native/**', 'test/lab/**'] } },
       {
         extends: true,
         test: {
@@ -14,6 +14,18 @@ export default defineConfig({
           include: ['test/native/**/*.test.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      // One virtual server at a time: an emulated one takes the whole machine. Run by `npm run test:lab` alone.
+      {
+        extends: true,
+        test: {
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -3,6 +3,15 @@ import { DefaultReporter } from 'vitest/node';
 
 /** The default report, then every skipped test with its reason, then one plain line that counts. */
 export default class extends DefaultReporter implements Reporter {
+  /** The lab's tests take long enough for each to be named when it is through. */
+  override onTestCaseResult(test: TestCase): void {
+    super.onTestCaseResult(test);
+    if (test.project.name !== 'lab') return;
+    const { state } = test.result();
+    const seconds = ((test.diagnostic()?.duration ?? 0) / 1000).toFixed(1);
+    this.log(`${state.padEnd(8)}${`${seconds} s`.padStart(8)}  ${test.fullName}`);
+  }
+
   override onTestRunEnd(...args: Parameters<DefaultReporter['onTestRunEnd']>): void {
     super.onTestRunEnd(...args);
     const tests = [...args[0]].flatMap((module: TestModule) => [...module.children.allTests()]);
