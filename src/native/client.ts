@@ -14,7 +14,7 @@ import { VALIDATOR_ADDRESS, validateResultOf } from './result.ts';
 import { openSharedPage } from './shared-page.ts';
 
 /** What to drive packets through. */
-export type ValidateTarget =
+type ValidateTarget =
   /** A veth pair in namespaces of its own; the kernel is peer and judge. Needs no NIC and no privilege. */
   | { mode: 'embedded' }
   /** The self-test on a ring in memory. */
