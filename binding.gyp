@@ -24,6 +24,7 @@
             "src/native/clock.cc",
             "src/native/cpus.cc",
             "src/native/judge.cc",
+            "src/native/link.cc",
             "src/native/loop.cc",
             "src/native/netlink.cc",
             "src/native/packet.cc",

@@ -16,7 +16,7 @@ export function evidence<T>(
 }
 
 /** Drivers that hand a PCI function to user space. */
-const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
+export const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
 
 /**
  * The functions that leave the kernel, which is what tells a data NIC from a control NIC on a host without a profile.

@@ -29,7 +29,7 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
 });
 
 /** Free, and not promised to a mapping that has not touched them yet. */
-const available = (pool: HugepagePool) => (pool.free ?? 0) - pool.reserved;
+export const available = (pool: HugepagePool) => (pool.free ?? 0) - pool.reserved;
 const free = (pool: HugepagePool) => available(pool) > 0;
 const unreadable = (pool: HugepagePool) => pool.free === null || pool.total === null;
 
@@ -117,11 +117,15 @@ function describe(pools: readonly HugepagePool[]): string {
     .join(', ');
 }
 
+export function poolFolder({ node, size }: HugepagePool): string {
+  const place = node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${node}`;
+  return `${place}/hugepages/hugepages-${size / 1024}kB`;
+}
+
 function seen(pools: readonly HugepagePool[]): Finding['evidence'] {
   return pools.map((pool) => {
-    const folder = pool.node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${pool.node}`;
     return {
-      path: `${folder}/hugepages/hugepages-${pool.size / 1024}kB/free_hugepages`,
+      path: `${poolFolder(pool)}/free_hugepages`,
       value: pool.free === null ? '(cannot be read)' : `${available(pool)} of ${pool.total ?? '?'}`,
       expected: 'more than 0 free',
     };

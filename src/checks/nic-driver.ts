@@ -1,12 +1,11 @@
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
+import { BIFURCATED, groupOf, offendersIn, usesOf } from './nic.ts';
 
 const WHY =
   'a NIC on the wrong driver, or in a group that is not viable, carries no packet of the application';
 
-/** Their poll-mode drivers work on top of the kernel driver; binding them to vfio-pci breaks them. */
-const BIFURCATED = ['mlx4_core', 'mlx5_core', 'mana'];
 const SOLARFLARE = ['sfc', 'xilinx_efct'];
 
 export const nicDriverCheck = defineCheck('nic-driver', WHY, (facts) => {
@@ -127,16 +126,11 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
 }
 
 function carries(nic: PciFunction, facts: Facts): string {
-  const { carried } = facts.network;
-  if (carried.absent !== undefined) return '; what it carries cannot be read';
-  const uses = carried.value.filter((entry) => entry.pci === nic.address).map((entry) => entry.what);
-  return uses.length === 0 ? ', carries nothing' : `, carries ${[...new Set(uses)].join(', ')}`;
+  const uses = usesOf(nic, facts.network);
+  if (uses === undefined) return '; what it carries cannot be read';
+  return uses.length === 0 ? ', carries nothing' : `, carries ${uses.join(', ')}`;
 }
 
-/**
- * A group is viable when every member is on vfio-pci, on no driver, on pci-stub, or is a bridge
- * (drivers/iommu/iommu.c, iommu_group_claim_dma_owner; drivers/pci/pcie/portdrv.c sets driver_managed_dma).
- */
 function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
   if (facts.iommu.units.absent === 'missing') {
     return {
@@ -150,12 +144,8 @@ function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
       ],
     };
   }
-  const group = facts.iommu.groups.value?.find((candidate) => candidate.id === nic.iommuGroup.value);
-  if (
-    group === undefined ||
-    !group.complete ||
-    !group.members.some(({ address }) => address === nic.address)
-  ) {
+  const group = groupOf(nic, facts.iommu);
+  if (group === undefined) {
     return {
       subject,
       result: 'unknown',
@@ -163,7 +153,7 @@ function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
       evidence: [evidence(nic.driver), evidence(nic.iommuGroup)],
     };
   }
-  const offenders = unviable(group);
+  const offenders = offendersIn(group);
   if (offenders.length > 0) {
     return {
       subject,
@@ -215,16 +205,6 @@ function missingForVfio(
     evidence: [{ path: modules.from, value: type1 ?? 'unknown', expected: 'loaded' }],
     remedy: 'modprobe vfio_iommu_type1',
   };
-}
-
-function unviable(group: IommuGroup) {
-  const bridge = /^0x0604/;
-  return group.members.filter(
-    (member) =>
-      member.driver !== null &&
-      !['vfio-pci', 'pci-stub', 'pcieport'].includes(member.driver) &&
-      !bridge.test(member.class),
-  );
 }
 
 const members = (group: IommuGroup) =>

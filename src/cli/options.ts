@@ -1,5 +1,6 @@
 import { EXIT, ToolError } from '../host/errors.ts';
 import { wrap } from '../report/terminal.ts';
+import { nearest } from './nearest.ts';
 
 /** The one table of options: parser and help are made from it. */
 interface Option {
@@ -15,9 +16,16 @@ const OPTIONS = {
   measure: { value: 'TIME', help: 'also drive packets for TIME, such as 10s' },
   embedded: { help: 'drive packets on a veth pair in a namespace: no NIC, no privilege' },
   iface: { value: 'NAME', help: 'drive packets on this interface, which keeps its kernel driver' },
-  address: { value: 'IP', help: 'the IPv4 address to answer for on --iface; it must be nobody else’s' },
+  port: { value: 'PCI', help: 'drive packets on this NIC, such as 0000:81:00.0, which is bound to vfio-pci' },
+  address: {
+    value: 'IP',
+    help: 'the IPv4 address to answer for on --iface or --port; it must be nobody else’s',
+  },
   duration: { value: 'TIME', help: 'how long to drive packets (default 3s)' },
-  cpu: { value: 'N', help: 'the CPU of the poll loop (default: the last one allowed)' },
+  cpu: {
+    value: 'N',
+    help: 'the CPU of the poll loop (default: the last one allowed; for --port an isolated one near the NIC)',
+  },
   output: { value: 'FILE', help: 'where to write (default: standard output)' },
   mask: { help: 'replace MAC addresses, serial numbers and host names by stand-ins' },
   verbose: { help: 'show the evidence of each finding' },
@@ -48,7 +56,7 @@ const COMMANDS = {
   },
   validate: {
     summary: 'drive real packets through a DPDK poll loop and measure its gaps',
-    options: ['embedded', 'iface', 'address', 'duration', 'cpu', ...COMMON],
+    options: ['embedded', 'iface', 'port', 'address', 'duration', 'cpu', ...COMMON],
     details: 'Exit code: 0 the data path works, 2 it does not or that cannot be known.',
   },
   capture: {
@@ -137,27 +145,6 @@ function usage(code: string, subject: string, message: string, hint?: string): T
     exitCode: EXIT.usage,
     hint: hint ?? 'see: bypass-setup --help',
   });
-}
-
-/** The candidate that differs in the fewest letters, if few enough to be what was meant. */
-function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const ranked = candidates.map((name) => [name, distance(word, name)] as const).sort((a, b) => a[1] - b[1]);
-  const best = ranked[0];
-  return best !== undefined && best[1] <= Math.max(1, Math.floor(best[0].length / 3)) ? best[0] : undefined;
-}
-
-/** Levenshtein distance, one row at a time. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a.slice(0, 64)].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const change = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
-      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 export function helpText(command: CommandName | undefined): string {

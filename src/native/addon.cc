@@ -79,6 +79,24 @@ Object self_test_value(Env env, const SelfTestResult& test) {
   return object;
 }
 
+Object port_value(Env env, const PortResult& port) {
+  Object object = Object::New(env);
+  object["node"] = port.node == kAnyNode ? env.Null() : number(env, port.node);
+  Array memory = Array::New(env, port.memory.size());
+  for (uint32_t i = 0; i < port.memory.size(); ++i) {
+    Object part = Object::New(env);
+    part["node"] = port.memory[i].node;
+    part["pageSize"] = number(env, port.memory[i].page_size);
+    part["octets"] = number(env, port.memory[i].octets);
+    memory[i] = part;
+  }
+  object["memory"] = memory;
+  object["linkUp"] = port.link.up;
+  object["linkSpeed"] = port.link.speed == 0 ? env.Null() : number(env, port.link.speed);
+  object["linkLosses"] = number(env, port.link_losses);
+  return object;
+}
+
 Object result_value(Env env, const SessionResult& result) {
   Object object = Object::New(env);
   object["error"] = error_value(env, result.error);
@@ -90,13 +108,14 @@ Object result_value(Env env, const SessionResult& result) {
   object["durationNs"] = number(env, result.duration_ns);
   object["before"] = snapshot_value(env, result.before);
   object["after"] = snapshot_value(env, result.after);
-  object["imissed"] = number(env, result.port.imissed);
-  object["ierrors"] = number(env, result.port.ierrors);
-  object["rxNombuf"] = number(env, result.port.rx_nombuf);
-  object["oerrors"] = number(env, result.port.oerrors);
+  object["imissed"] = number(env, result.stats.imissed);
+  object["ierrors"] = number(env, result.stats.ierrors);
+  object["rxNombuf"] = number(env, result.stats.rx_nombuf);
+  object["oerrors"] = number(env, result.stats.oerrors);
   object["socketDrops"] = result.has_socket_drops ? number(env, result.socket_drops) : env.Null();
   object["judge"] = result.has_judge ? judge_value(env, result.judge) : env.Null();
   object["selfTest"] = result.has_self_test ? self_test_value(env, result.self_test) : env.Null();
+  object["port"] = result.has_port ? port_value(env, result.port) : env.Null();
   return object;
 }
 
@@ -113,6 +132,7 @@ SessionConfig session_config(const Object& object) {
   const std::string mode = object.Get("mode").ToString().Utf8Value();
   config.mode = mode == "embedded"    ? Mode::kEmbedded
                 : mode == "interface" ? Mode::kInterface
+                : mode == "port"      ? Mode::kPort
                                       : Mode::kRing;
   const Array arguments = object.Get("ealArguments").As<Array>();
   for (uint32_t i = 0; i < arguments.Length(); ++i) {
@@ -126,10 +146,13 @@ SessionConfig session_config(const Object& object) {
   config.has_address = address.size() == 4;
   for (size_t i = 0; i < address.size() && i < 4; ++i)
     config.address[i] = static_cast<uint8_t>(address[i]);
+  config.pci = object.Get("pci").ToString().Utf8Value();
+  config.kernel_interface = object.Get("kernelInterface").ToBoolean().Value();
   return config;
 }
 
-// run({mode, ealArguments, cpu, otherCpus, durationMs, stride, address, parentPid}, pageFd):
+// run({mode, ealArguments, cpu, otherCpus, durationMs, stride, address, pci, kernelInterface,
+// parentPid}, pageFd):
 // blocks, then the result.
 Value run(const CallbackInfo& info) {
   const Env env = info.Env();

@@ -8,6 +8,8 @@ import type { SharedPage } from './shared-page.ts';
 
 /** EAL and the port are up within half a second on an idle machine. */
 const START_MS = 20_000;
+/** A NIC's driver may load firmware first, EAL loads every driver there is, and then the link is waited for. */
+const PORT_START_MS = 60_000;
 /** What the judge may need beyond the loop, and a machine with one CPU beyond that. */
 const GRACE_MS = 10_000;
 /** The loop publishes every few microseconds; a silence this long means that it hangs in a system call. */
@@ -126,6 +128,7 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
   let interrupted = false;
   let stopTimer: NodeJS.Timeout | undefined;
   const started = Date.now();
+  const startMs = config.mode === 'port' ? PORT_START_MS : START_MS;
   let measuringSince: number | undefined;
   let heartbeat = 0;
   let alive = started;
@@ -157,8 +160,8 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
       measuringSince ??= now;
       onTick();
     }
-    if (words.state < STATE.measuring && now - started > START_MS) {
-      giveUp(`the validator did not start within ${START_MS / 1000} s`);
+    if (words.state < STATE.measuring && now - started > startMs) {
+      giveUp(`the validator did not start within ${startMs / 1000} s`);
     } else if (now - alive > SILENCE_MS) {
       giveUp(`the poll loop gave no sign of life for ${SILENCE_MS / 1000} s`);
     } else if (measuringSince !== undefined && now - measuringSince > config.durationMs + GRACE_MS) {

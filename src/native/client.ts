@@ -1,26 +1,38 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type CpuSet, formatCpuList, parseCpuList, union } from '../formats/cpu-list.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { openReadHost } from '../host/node-host.ts';
 import { runChild } from './child.ts';
-import { ealArguments, isInterfaceName } from './eal-arguments.ts';
+import { type EalDevice, ealArguments, isInterfaceName } from './eal-arguments.ts';
 import { addonStale, type Header } from './figures.ts';
 import { addonError, findInstallation, type Installation, requireInstallation } from './installation.ts';
 import type { ValidateResult } from './messages.ts';
 import { namespaceCommand } from './namespaces.ts';
+import { type Cpus, chooseCpus, cpuNotAllowed, statusField } from './poll-cpu.ts';
 import { VALIDATOR_ADDRESS, validateResultOf } from './result.ts';
 import { openSharedPage } from './shared-page.ts';
 
 /** What to drive packets through. */
-export type ValidateTarget =
+type ValidateTarget =
   /** A veth pair in namespaces of its own; the kernel is peer and judge. Needs no NIC and no privilege. */
   | { mode: 'embedded' }
   /** The self-test on a ring in memory. */
   | { mode: 'ring' }
   /** A kernel interface. Without an address nothing is answered, only counted and measured. */
-  | { mode: 'interface'; iface: string; address?: string };
+  | { mode: 'interface'; iface: string; address?: string }
+  /** A NIC that DPDK drives, as the pre-flight of the command line found it. Without an address as above. */
+  | { mode: 'port'; port: Port; address?: string };
+
+export interface Port {
+  pci: string;
+  /** NUMA node of the memory: the NIC's, or the poll loop's where the firmware does not name it. */
+  memoryNode: number;
+  /** Whether its kernel driver stays, and the interface with it. */
+  kernelInterface: boolean;
+  /** For the result document. */
+  notes: readonly string[];
+}
 
 export interface ValidateOptions {
   target: ValidateTarget;
@@ -68,46 +80,8 @@ function usage(message: string, subject: string, hint?: string): ToolError {
   });
 }
 
-function statusField(name: string): string {
-  return new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
-}
-
-interface Cpus {
-  cpu: number;
-  others: number[];
-}
-
-function cpuNotAllowed(cpu: number, message: string): ToolError {
-  return new ToolError('CPU_NOT_ALLOWED', message, {
-    subject: `CPU ${cpu}`,
-    hint: 'choose another one, or widen the cpuset or affinity that this command was started with',
-    exitCode: EXIT.usage,
-  });
-}
-
-function isolatedCpus(): CpuSet {
-  try {
-    return parseCpuList(readFileSync('/sys/devices/system/cpu/isolated', 'utf8'));
-  } catch {
-    return []; // No sysfs here.
-  }
-}
-
-function chooseCpus(wanted: number | undefined): Cpus {
-  const allowed = parseCpuList(statusField('Cpus_allowed_list'));
-  // isolcpus= takes its CPUs out of the affinity that every process inherits, but a thread may still move there, and they
-  // are the ones made for this. Whether a cpuset forbids it, only the attempt tells (the child makes it).
-  const usable = union(allowed, isolatedCpus());
-  const cpu = wanted ?? allowed.at(-1) ?? 0;
-  if (!usable.includes(cpu)) {
-    throw cpuNotAllowed(cpu, `this process may only use CPUs ${formatCpuList(usable)}`);
-  }
-  return { cpu, others: allowed.filter((other) => other !== cpu) };
-}
-
 function checkInterface({ iface, address }: { iface: string; address?: string }): void {
   if (!isInterfaceName(iface)) throw usage('not an interface name', JSON.stringify(iface));
-  if (address !== undefined && !isIPv4(address)) throw usage('not an IPv4 address', JSON.stringify(address));
   if (!existsSync(`/sys/class/net/${iface}`)) {
     throw new ToolError('NO_SUCH_INTERFACE', 'there is no such network interface', {
       subject: iface,
@@ -141,14 +115,15 @@ function checkInterface({ iface, address }: { iface: string; address?: string })
 }
 
 /** The validator answers for an address of its own: one that a host may have, and that nobody here has. */
-function checkAddress(iface: string, address: string): void {
+function checkAddress(device: string, address: string): void {
+  if (!isIPv4(address)) throw usage('not an IPv4 address', JSON.stringify(address));
   const first = Number(address.split('.')[0]);
   if (first === 0 || first === 127 || first >= 224) throw usage('no host can have this address', address);
   for (const own of ownAddresses()) {
     const [ip = '', bits = '32'] = own.split('/');
     if (ip === address) {
       throw new ToolError('ADDRESS_IN_USE', `the kernel itself answers for ${address}`, {
-        subject: iface,
+        subject: device,
         hint: 'give the validator an unused address of that network',
         exitCode: EXIT.usage,
       });
@@ -201,7 +176,7 @@ function live({ words, verdicts }: Header): LiveFigures {
 
 /** The child said why there is no result. */
 function failure(
-  { installation, cpus: { cpu } }: Attempt,
+  attempt: Attempt,
   { code, message }: { code: string; message: string },
   subject: string,
   log: string,
@@ -210,22 +185,33 @@ function failure(
   const withHint = { subject, ...(words === '' ? {} : { hint: `DPDK said:\n${words}` }) };
   switch (code) {
     case 'ADDON_LOAD':
-      return addonError(installation, message);
+      return addonError(attempt.installation, message);
     case 'ADDON_STALE':
       return addonStale();
     case 'PORT_COUNT':
+      if (attempt.mode === 'port') return portNotOpened(subject, words);
       return new ToolError(
         'PORT_NOT_OPENED',
         `DPDK started, but it could not open the port (${message})`,
         withHint,
       );
     case 'CPU_NOT_ALLOWED':
-      return cpuNotAllowed(cpu, message);
+      return cpuNotAllowed(attempt.cpus.cpu, message);
     case 'VETH':
       return new ToolError('VETH', message, { subject, hint: KERNEL_MODULE_HINT });
     default:
       return new ToolError(code, message, withHint);
   }
+}
+
+/** EAL says nothing where none of its drivers knows the device (pci_probe_all_drivers()). */
+function portNotOpened(pci: string, words: string): ToolError {
+  const hint = 'its poll-mode driver may not be installed (Debian: librte-meta-net holds them all)';
+  return new ToolError(
+    'PORT_NOT_OPENED',
+    'DPDK started, but none of its drivers knows the device, or the one that does could not open it',
+    { subject: pci, hint: words === '' ? hint : `${hint}; DPDK said:\n${words}` },
+  );
 }
 
 /**
@@ -243,6 +229,7 @@ export async function validate(options: ValidateOptions, hooks: ValidateHooks = 
   if (!(seconds >= 0.2 && seconds <= 86_400))
     throw usage('the duration must be from 0.2 to 86400 seconds', `${seconds}`);
   if (target.mode === 'interface') checkInterface(target);
+  if (target.mode === 'port' && target.address !== undefined) checkAddress(target.port.pci, target.address);
   const cpus = chooseCpus(options.cpu);
   const installation = hooks.installation ?? findInstallation();
   requireInstallation(installation);
@@ -284,9 +271,12 @@ interface Attempt {
 async function run(attempt: Attempt): Promise<ValidateResult> {
   const { mode, insteadOf, prefix, options, cpus, installation, hooks } = attempt;
   const { target } = options;
+  const port = target.mode === 'port' ? target.port : undefined;
   const iface = target.mode === 'interface' ? target.iface : null;
-  const address = target.mode === 'interface' ? (target.address ?? null) : VALIDATOR_ADDRESS;
-  const device = mode === 'embedded' ? 'bypass0' : iface;
+  const kernelDevice = mode === 'embedded' ? 'bypass0' : iface;
+  const address =
+    target.mode === 'interface' || target.mode === 'port' ? (target.address ?? null) : VALIDATOR_ADDRESS;
+  const device: EalDevice | undefined = kernelDevice === null ? port : { iface: kernelDevice };
   const before = iface === null ? undefined : interfaceState(iface);
   const page = openSharedPage();
   try {
@@ -298,25 +288,29 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
       onTick: () => hooks.onProgress?.(live(page.header())),
       config: {
         mode,
-        ealArguments: ealArguments({ cpu: cpus.cpu, ...(device === null ? {} : { iface: device }) }),
+        ealArguments: ealArguments({ cpu: cpus.cpu, ...(device === undefined ? {} : { device }) }),
         cpu: cpus.cpu,
         otherCpus: cpus.others,
         durationMs: Math.round(options.seconds * 1000),
         stride: options.stride ?? 4,
         address: address === null ? [] : address.split('.').map(Number),
+        pci: port?.pci ?? '',
+        kernelInterface: iface !== null || port?.kernelInterface === true,
         parentPid: process.pid,
         addonPath: installation.addonPath,
       },
     });
     if (message.type === 'failure') {
-      throw failure(attempt, message, device ?? 'ring', log);
+      throw failure(attempt, message, kernelDevice ?? port?.pci ?? 'ring', log);
     }
     return validateResultOf({
       mode,
-      iface: device,
+      iface: kernelDevice,
+      pci: port?.pci ?? null,
       address,
       cpu: cpus.cpu,
       ...(insteadOf === undefined ? {} : { insteadOf }),
+      notes: port?.notes ?? [],
       worker: message,
       figures: page.figures(),
       disturbed: iface !== null && interfaceState(iface) !== before,

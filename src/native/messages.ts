@@ -27,6 +27,14 @@ const nativeSelfTest = z.object({
   wrongReplies: count,
 });
 
+const nativePort = z.object({
+  node: count.nullable(),
+  memory: z.array(z.object({ node: z.int(), pageSize: count, octets: count })),
+  linkUp: z.boolean(),
+  linkSpeed: count.nullable(),
+  linkLosses: count,
+});
+
 const row = z.object({
   row: z.string().describe('Row of the table, for instance "LOC" or "24"'),
   what: z.string().describe('The description that the kernel prints beside it; empty for softirqs'),
@@ -68,6 +76,7 @@ export const workerMessage = z.discriminatedUnion('type', [
     socketDrops: count.nullable(),
     judge: nativeJudge.nullable(),
     selfTest: nativeSelfTest.nullable(),
+    port: nativePort.nullable(),
   }),
 ]);
 
@@ -119,8 +128,10 @@ const selfTestJudge = z.object({
 export const validateResult = z.object({
   schema: z.literal('bypass-setup/validate@1'),
   mode: z
-    .enum(['embedded', 'ring', 'interface'])
-    .describe('What was run: a veth pair with the kernel as peer, the ring self-test, or a kernel interface'),
+    .enum(['embedded', 'ring', 'interface', 'port'])
+    .describe(
+      'What was run: a veth pair with the kernel as peer, the ring self-test, a kernel interface, or a NIC that DPDK drives',
+    ),
   verdict: z
     .enum(['ready', 'not-ready', 'cannot-know'])
     .describe('Never greener than the evidence in this document'),
@@ -131,10 +142,34 @@ export const validateResult = z.object({
   setupSeconds: z.number().describe('From the start of the poll thread to its first poll: EAL, port, clock'),
   dpdkVersion: z.string().describe('rte_version()'),
   port: z.object({
-    interface: z.string().nullable().describe('Kernel interface, null for the ring'),
+    interface: z.string().nullable().describe('Kernel interface, null for the ring and for a NIC'),
     driver: z.string().describe('Poll-mode driver'),
     mac: z.string(),
     address: z.string().nullable().describe('IPv4 address that was answered for; null: nothing was answered'),
+    pci: z
+      .string()
+      .nullable()
+      .describe('PCI address of the NIC; null in the other modes, like the next three'),
+    node: count
+      .nullable()
+      .describe('NUMA node of the NIC (rte_eth_dev_socket_id); null also where the firmware names none'),
+    memory: z
+      .array(
+        z.object({
+          node: z.int().describe('NUMA node'),
+          pageSize: count.describe('Octets'),
+          octets: count,
+        }),
+      )
+      .nullable()
+      .describe('Where the packet buffers really are (rte_mem_virt2memseg_list)'),
+    link: z
+      .object({
+        up: z.boolean().describe('Whether the link came up within 10 s of the start of the port'),
+        speed: count.nullable().describe('Mbit/s; null where the driver does not know'),
+        losses: count.describe('Times it was found lost during the run, in ten looks a second'),
+      })
+      .nullable(),
   }),
   packets: z.object({
     received: count,
@@ -157,7 +192,7 @@ export const validateResult = z.object({
   judge: z
     .discriminatedUnion('kind', [kernelJudge, selfTestJudge])
     .nullable()
-    .describe('Who looked at the replies from outside the poll loop; null on an interface'),
+    .describe('Who looked at the replies from outside the poll loop; null on an interface and on a NIC'),
   polls: z.object({
     total: count,
     empty: count,

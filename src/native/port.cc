@@ -7,10 +7,13 @@
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <rte_config.h>
+#include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_memory.h>
+#include <rte_mempool.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -31,6 +34,8 @@ constexpr unsigned kMbufs = 2047;
 constexpr unsigned kMbufCache = 256;
 constexpr uint16_t kDescriptors = 512;
 
+static_assert(kAnyNode == SOCKET_ID_ANY, "see rte_memory.h");
+
 std::string dpdk_error(const char* what, int code) {
   return std::string(what) + ": " + rte_strerror(code < 0 ? -code : code);
 }
@@ -49,14 +54,15 @@ Error init_eal(const std::vector<std::string>& arguments) {
   return {};
 }
 
-bool hide_host_directories() {
+bool hide_host_directories(Drivers drivers) {
   if (unshare(CLONE_NEWNS) != 0) return false;
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   unsetenv("RUNTIME_DIRECTORY");  // a service manager's; it would send EAL elsewhere
   if (mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") != 0)
     return false;
 #ifdef RTE_EAL_PMD_PATH
-  mount("tmpfs", RTE_EAL_PMD_PATH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755");
+  if (drivers == Drivers::kLinked)
+    mount("tmpfs", RTE_EAL_PMD_PATH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755");
 #endif
   return true;
 }
@@ -81,21 +87,63 @@ void remove_private_runtime_directory() {
   rmdir(private_directory.c_str());
 }
 
-Error create_mempool(rte_mempool*& pool) {
+bool find_port(const std::string& device, uint16_t& port) {
+  uint16_t candidate;
+  RTE_ETH_FOREACH_DEV(candidate) {
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(candidate, &info) != 0 || info.device == nullptr) continue;
+    if (device != rte_dev_name(info.device)) continue;
+    port = candidate;
+    return true;
+  }
+  return false;
+}
+
+int node_of(uint16_t port) { return rte_eth_dev_socket_id(port); }
+
+Error create_mempool(rte_mempool*& pool, int node) {
   pool = rte_pktmbuf_pool_create("validator", kMbufs, kMbufCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                 static_cast<int>(SOCKET_ID_ANY));
+                                 node);
   if (pool == nullptr) return {"MEMPOOL", dpdk_error("rte_pktmbuf_pool_create", rte_errno)};
   return {};
 }
 
-Error start_port(uint16_t port, rte_mempool* pool) {
+namespace {
+
+// rte_mempool_mem_cb_t, for each piece that the pool is made of.
+void add_memory(rte_mempool*, void* result, rte_mempool_memhdr* piece, unsigned) {
+  const rte_memseg_list* const list = rte_mem_virt2memseg_list(piece->addr);
+  if (list == nullptr) return;
+  auto& parts = *static_cast<std::vector<PoolMemory>*>(result);
+  for (PoolMemory& part : parts) {
+    if (part.node != list->socket_id || part.page_size != list->page_sz) continue;
+    part.octets += piece->len;
+    return;
+  }
+  parts.push_back({list->socket_id, list->page_sz, piece->len});
+}
+
+}  // namespace
+
+std::vector<PoolMemory> memory_of(rte_mempool* pool) {
+  std::vector<PoolMemory> parts;
+  rte_mempool_mem_iter(pool, add_memory, &parts);
+  return parts;
+}
+
+Error start_port(uint16_t port, rte_mempool* pool, int node) {
   const rte_eth_conf configuration{};
   int rc = rte_eth_dev_configure(port, 1, 1, &configuration);
   if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_dev_configure", rc)};
-  const auto socket = static_cast<unsigned>(SOCKET_ID_ANY);
-  rc = rte_eth_rx_queue_setup(port, 0, kDescriptors, socket, nullptr, pool);
+  // Some devices have shorter rings, a virtio one for instance 256.
+  uint16_t rx_descriptors = kDescriptors;
+  uint16_t tx_descriptors = kDescriptors;
+  rc = rte_eth_dev_adjust_nb_rx_tx_desc(port, &rx_descriptors, &tx_descriptors);
+  if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_dev_adjust_nb_rx_tx_desc", rc)};
+  const auto socket = static_cast<unsigned>(node);
+  rc = rte_eth_rx_queue_setup(port, 0, rx_descriptors, socket, nullptr, pool);
   if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_rx_queue_setup", rc)};
-  rc = rte_eth_tx_queue_setup(port, 0, kDescriptors, socket, nullptr);
+  rc = rte_eth_tx_queue_setup(port, 0, tx_descriptors, socket, nullptr);
   if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_tx_queue_setup", rc)};
   rc = rte_eth_dev_start(port);
   if (rc < 0) return {"PORT_START", dpdk_error("rte_eth_dev_start", rc)};

@@ -22,21 +22,42 @@ struct PortStats {
 // Once per process: neither a second rte_eal_init nor one after a failure is possible.
 Error init_eal(const std::vector<std::string>& arguments);
 
+// Which drivers EAL shall know: those linked in, or every PMD of the installation as well.
+enum class Drivers { kLinked, kAll };
+
 // Gives the calling thread its own mount namespace with an empty /run (EAL leaves a directory
-// there, even with
-// --no-shconf) and an empty driver directory (EAL would load every PMD; ours are linked in).
-// Returns false where that is not permitted; that costs some start-up time and needs the next two.
-bool hide_host_directories();
+// there, even with --no-shconf) and, where the linked drivers do, an empty driver directory (EAL
+// would load every PMD in it). Returns false where that is not permitted; that costs some start-up
+// time and needs the next two.
+bool hide_host_directories(Drivers drivers);
 
 // A temporary directory for EAL's run directory, and its removal as soon as EAL is up (nothing is
 // kept in it).
 void use_private_runtime_directory();
 void remove_private_runtime_directory();
 
-Error create_mempool(rte_mempool*& pool);
+// The port of the device with this name: EAL may find others on buses that no option names. False
+// where there is none.
+bool find_port(const std::string& device, uint16_t& port);
+
+// No NUMA node in particular: DPDK's SOCKET_ID_ANY.
+constexpr int kAnyNode = -1;
+
+// The NUMA node of the port's device, or kAnyNode where the firmware names none.
+int node_of(uint16_t port);
+
+Error create_mempool(rte_mempool*& pool, int node = kAnyNode);
+
+// A part of a pool's memory: where EAL found it to be, not where it was asked for.
+struct PoolMemory {
+  int node = 0;
+  uint64_t page_size = 0;
+  uint64_t octets = 0;
+};
+std::vector<PoolMemory> memory_of(rte_mempool* pool);
 
 // Configures and starts the port: one receive and one transmit queue.
-Error start_port(uint16_t port, rte_mempool* pool);
+Error start_port(uint16_t port, rte_mempool* pool, int node = kAnyNode);
 void stop_port(uint16_t port);
 
 PortStats read_port_stats(uint16_t port);

@@ -4,7 +4,7 @@ import type { WorkerResult } from './messages.ts';
 
 /** What the child is told: one JSON argument. */
 export interface WorkerConfig {
-  mode: 'embedded' | 'ring' | 'interface';
+  mode: 'embedded' | 'ring' | 'interface' | 'port';
   ealArguments: string[];
   cpu: number;
   /** CPUs for everything but the poll loop; may be empty. */
@@ -13,6 +13,10 @@ export interface WorkerConfig {
   stride: number;
   /** Four octets, or none. */
   address: number[];
+  /** Port mode only; else empty. */
+  pci: string;
+  /** Whether the device has a kernel interface that must stay as it is. */
+  kernelInterface: boolean;
   parentPid: number;
   addonPath: string;
 }
@@ -39,4 +43,5 @@ export interface NativeResult {
   socketDrops: number | null;
   judge: WorkerResult['judge'];
   selfTest: WorkerResult['selfTest'];
+  port: WorkerResult['port'];
 }

@@ -18,10 +18,14 @@ export interface Run {
   mode: ValidateResult['mode'];
   /** Interface mode only. */
   iface: string | null;
+  /** Port mode only. */
+  pci: string | null;
   address: string | null;
   cpu: number;
   /** Set where the mode is not the one that was asked for. */
   insteadOf?: { mode: ValidateResult['mode']; because: string };
+  /** What was to be said before the run. */
+  notes: readonly string[];
   worker: WorkerResult;
   figures: Figures;
   /** Whether the interface went away, went down or lost its link during the run. */
@@ -53,6 +57,19 @@ function packetsOf({ worker, figures }: Run): ValidateResult['packets'] {
     droppedRxSources,
     droppedTx: words.droppedTx,
     txErrors: worker.oerrors,
+  };
+}
+
+function portOf({ iface, pci, address, worker: { driver, mac, port } }: Run): ValidateResult['port'] {
+  return {
+    interface: iface,
+    driver,
+    mac,
+    address,
+    pci,
+    node: port?.node ?? null,
+    memory: port?.memory ?? null,
+    link: port === null ? null : { up: port.linkUp, speed: port.linkSpeed, losses: port.linkLosses },
   };
 }
 
@@ -135,13 +152,22 @@ function judgeSelfTest(
   };
 }
 
-function judgeInterface(packets: ValidateResult['packets'], run: Run, lost: string[]): Judgement {
+function linkProblems({ worker: { port } }: Run): string[] {
+  if (port === null) return [];
+  if (!port.linkUp) return ['no link after 10 s: look at the cable, the module and the other end'];
+  if (port.linkLosses === 0) return [];
+  return [`the link was lost during the run${port.linkLosses === 1 ? '' : `, ${port.linkLosses} times`}`];
+}
+
+/** On a kernel interface or a NIC, where only the packets tell. */
+function judgeFromPackets(packets: ValidateResult['packets'], run: Run, lost: string[]): Judgement {
   const conflicts = packets.ignored['arp-conflict'] ?? 0;
   const problems = [
     ...(conflicts > 0
       ? [`another station uses ${run.address}: ${conflicts} ARP packets claim it (RFC 5227)`]
       : []),
     ...(run.disturbed ? ['the interface went away, went down or lost its link during the run'] : []),
+    ...linkProblems(run),
     ...lost,
   ];
   if (problems.length > 0) return { verdict: 'not-ready', reasons: problems };
@@ -185,7 +211,7 @@ function judgement(run: Run, packets: ValidateResult['packets'], judge: Validate
   const lost = losses(packets);
   if (judge?.kind === 'kernel') return judgeEmbedded(judge, lost);
   if (judge?.kind === 'self-test') return judgeSelfTest(judge, lost, run);
-  return judgeInterface(packets, run, lost);
+  return judgeFromPackets(packets, run, lost);
 }
 
 /** Everything the run showed, with a verdict that rests on it alone. Pure. */
@@ -203,15 +229,17 @@ export function validateResultOf(run: Run): ValidateResult {
     schema: 'bypass-setup/validate@1',
     mode: run.mode,
     ...judgement(run, packets, judge),
-    notes:
-      run.insteadOf === undefined
+    notes: [
+      ...(run.insteadOf === undefined
         ? []
-        : [`ran the ${run.mode} self-test instead of ${run.insteadOf.mode}: ${run.insteadOf.because}`],
+        : [`ran the ${run.mode} self-test instead of ${run.insteadOf.mode}: ${run.insteadOf.because}`]),
+      ...run.notes,
+    ],
     startedAt: new Date(worker.startedAtMs).toISOString(),
     durationSeconds: worker.durationNs / 1e9,
     setupSeconds: worker.setupNs / 1e9,
     dpdkVersion: worker.dpdkVersion,
-    port: { interface: run.iface, driver: worker.driver, mac: worker.mac, address: run.address },
+    port: portOf(run),
     packets,
     judge,
     polls: {

@@ -78,29 +78,43 @@ class Session {
     if (const int code = try_cpu(config_.cpu)) {
       return {"CPU_NOT_ALLOWED", with_errno("the kernel refused it (sched_setaffinity)", code)};
     }
-    if (!hide_host_directories()) use_private_runtime_directory();
+    const Drivers drivers = config_.mode == Mode::kPort ? Drivers::kAll : Drivers::kLinked;
+    if (!hide_host_directories(drivers)) use_private_runtime_directory();
     if (config_.mode == Mode::kEmbedded) {
       if (const Error error = create_wire()) return error;
     }
-    if (config_.mode == Mode::kInterface) {
+    if (config_.kernel_interface) {
       if (const Error error = forbid_interface_changes()) return error;
     }
     const Error eal = init_eal(config_.eal_arguments);
     remove_private_runtime_directory();
     if (eal) return eal;
-    rte_mempool* pool = nullptr;
-    if (const Error error = create_mempool(pool)) return error;
 
     uint16_t port = 0;
-    if (config_.mode == Mode::kRing) {
-      if (const Error error = self_test_.create(pool, port)) return error;
-    } else {
-      // rte_eal_init succeeds even when the device it was told to make could not be opened.
+    int node = kAnyNode;
+    // rte_eal_init succeeds even when the device it was told to make or to use could not be opened.
+    if (config_.mode == Mode::kPort) {
+      if (!find_port(config_.pci, port)) return {"PORT_COUNT", "EAL started, but without this port"};
+      node = node_of(port);
+    } else if (config_.mode != Mode::kRing) {
       if (rte_eth_dev_count_avail() == 0) return {"PORT_COUNT", "EAL started, but with no port"};
       port = static_cast<uint16_t>(rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER));
     }
-    if (const Error error = start_port(port, pool)) return error;
+    rte_mempool* pool = nullptr;
+    if (const Error error = create_mempool(pool, node)) return error;
+    if (config_.mode == Mode::kRing) {
+      if (const Error error = self_test_.create(pool, port)) return error;
+    }
+    if (const Error error = start_port(port, pool, node)) return error;
+    if (config_.mode == Mode::kPort) {
+      result_.has_port = true;
+      result_.port.node = node;
+      result_.port.memory = memory_of(pool);
+      result_.port.link = wait_for_link(port, figures_.word[stopWord]);
+      if (result_.port.link.up) link_watch_.start(port, config_.other_cpus);
+    }
     const Error error = poll(port, begin);
+    result_.port.link_losses = link_watch_.finish();
     stop_port(port);
     return error;
   }
@@ -124,9 +138,10 @@ class Session {
     rte_ether_addr mac{};
     rte_eth_macaddr_get(port, &mac);
     const uint8_t* own_mac = config_.mode == Mode::kRing ? kSelfTestMac : mac.addr_bytes;
-    const uint8_t* address = config_.mode != Mode::kInterface ? kValidatorAddress
-                             : config_.has_address            ? config_.address
-                                                              : nullptr;
+    const bool own_address = config_.mode == Mode::kEmbedded || config_.mode == Mode::kRing;
+    const uint8_t* address = own_address           ? kValidatorAddress
+                             : config_.has_address ? config_.address
+                                                   : nullptr;
     char text[18];
     std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", own_mac[0], own_mac[1],
                   own_mac[2], own_mac[3], own_mac[4], own_mac[5]);
@@ -184,10 +199,10 @@ class Session {
     hz = tsc_hz(start, end);
     set(figures_.word[tscHzWord], static_cast<uint64_t>(hz));
     const PortStats stats = read_port_stats(port);
-    result_.port.imissed = stats.imissed - stats_before.imissed;
-    result_.port.ierrors = stats.ierrors - stats_before.ierrors;
-    result_.port.rx_nombuf = stats.rx_nombuf - stats_before.rx_nombuf;
-    result_.port.oerrors = stats.oerrors - stats_before.oerrors;
+    result_.stats.imissed = stats.imissed - stats_before.imissed;
+    result_.stats.ierrors = stats.ierrors - stats_before.ierrors;
+    result_.stats.rx_nombuf = stats.rx_nombuf - stats_before.rx_nombuf;
+    result_.stats.oerrors = stats.oerrors - stats_before.oerrors;
     if (!sockets.empty()) {
       result_.has_socket_drops = true;
       result_.socket_drops = take_socket_drops(sockets);
@@ -212,6 +227,7 @@ class Session {
   Figures& figures_;
   Judge judge_;
   SelfTest self_test_;
+  LinkWatch link_watch_;
   SessionResult result_;
 };
 

@@ -8,11 +8,12 @@
 #include "error.h"
 #include "figures.h"
 #include "judge.h"
+#include "link.h"
 #include "port.h"
 
 namespace bypass {
 
-enum class Mode { kEmbedded, kRing, kInterface };
+enum class Mode { kEmbedded, kRing, kInterface, kPort };
 
 struct SessionConfig {
   Mode mode = Mode::kRing;
@@ -21,8 +22,10 @@ struct SessionConfig {
   std::vector<int> other_cpus;  // everything else's; may be empty
   uint64_t duration_ms = 0;
   unsigned stride = 4;
-  bool has_address = false;  // interface mode; the other modes have their own
+  bool has_address = false;  // interface and port mode; the other modes have their own
   uint8_t address[4] = {};
+  std::string pci;                // port mode: the NIC
+  bool kernel_interface = false;  // the device has one that the operator goes on using
 };
 
 // The kernel's own account of the polling core, as text, read on the poll thread right around the
@@ -42,6 +45,14 @@ struct SelfTestResult {
   std::vector<std::string> problems;
 };
 
+// Port mode: what only hardware has.
+struct PortResult {
+  int node = kAnyNode;
+  std::vector<PoolMemory> memory;
+  Link link;  // before the first poll
+  uint64_t link_losses = 0;
+};
+
 struct SessionResult {
   Error error;
   std::string dpdk_version;
@@ -52,13 +63,15 @@ struct SessionResult {
   uint64_t duration_ns = 0;
   Snapshot before;
   Snapshot after;
-  PortStats port;
+  PortStats stats;
   bool has_socket_drops = false;
   uint64_t socket_drops = 0;
   bool has_judge = false;
   JudgeResult judge;
   bool has_self_test = false;
   SelfTestResult self_test;
+  bool has_port = false;
+  PortResult port;
 };
 
 // Blocks for the whole run. `figures` must be zero. Works once per process.

@@ -398,7 +398,12 @@ const userspaceIo = z.strictObject({
     '/dev/vfio: the groups a driver holds open to user space',
   ),
   unsafeNoIommu: at(z.boolean(), '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
+  allowUnsafeInterrupts: at(z.boolean(), '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts'),
   disableIdleD3: at(z.boolean(), '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+  uioNodes: at(
+    z.array(z.strictObject({ path: text, pci: text })),
+    '/sys/class/uio/*/device: the /dev/uio* of each PCI function',
+  ),
   holders: at(
     z.array(z.strictObject({ pid: count, program: text, path: text })),
     '/proc/*/fd: processes that hold a vfio group or a uio device',

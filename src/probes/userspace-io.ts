@@ -1,7 +1,7 @@
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, attribute, exists, flag, guarded, known, names, textOrNothing } from './read.ts';
+import { absent, attribute, exists, flag, guarded, known, linkName, names, textOrNothing } from './read.ts';
 
 type State = NonNullable<Facts['userspaceIo']['modules']['value']>[string];
 type Node = NonNullable<Facts['userspaceIo']['vfioNodes']['value']>[number];
@@ -23,7 +23,13 @@ export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
     modules: modules(host),
     vfioNodes: nodes,
     unsafeNoIommu: attribute(host, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', flag),
+    allowUnsafeInterrupts: attribute(
+      host,
+      '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts',
+      flag,
+    ),
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
+    uioNodes: uioNodes(host),
     holders: holders(host, nodes),
   };
 });
@@ -64,6 +70,15 @@ function vfioNodes(host: ReadHost): Fact<Node[]> {
       folder,
     );
   });
+}
+
+function uioNodes(host: ReadHost): Fact<{ path: string; pci: string }[]> {
+  const folder = '/sys/class/uio';
+  const nodes = names(host, folder).flatMap((name) => {
+    const pci = linkName(host, `${folder}/${name}/device`);
+    return pci === undefined ? [] : [{ path: `/dev/${name}`, pci }];
+  });
+  return known(nodes, folder);
 }
 
 /** Looked for only where there is something to hold: the walk over all processes costs milliseconds. */

@@ -1,3 +1,4 @@
+import { formatSize } from '../formats/size.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { paint, plain, type Style, wrap } from './terminal.ts';
 
@@ -5,6 +6,7 @@ const MODE: Readonly<Record<ValidateResult['mode'], string>> = {
   embedded: 'a veth pair in a namespace, the kernel as peer and judge',
   ring: 'the ring self-test, no kernel involved',
   interface: 'a kernel interface',
+  port: 'a NIC that DPDK drives',
 };
 const COLOR = { ready: 'green', 'not-ready': 'red', 'cannot-know': 'cyan' } as const;
 
@@ -12,6 +14,7 @@ const COLOR = { ready: 'green', 'not-ready': 'red', 'cannot-know': 'cyan' } as c
 export function renderValidation(result: ValidateResult, style: Style): string {
   const rows: [string, string][] = [
     ['port', `${MODE[result.mode]} (${result.port.driver}, ${result.dpdkVersion})`],
+    ['nic', nic(result)],
     ['packets', packets(result)],
     ['peer', peer(result)],
     [
@@ -37,6 +40,17 @@ export function renderValidation(result: ValidateResult, style: Style): string {
   const verdict = paint(style, ['bold', COLOR[result.verdict]], word);
   const reasons = wrap(plain(result.reasons.join('; ')), style.width - indent.length, indent);
   return `${[...lines, ...histogram(result, style), ...notes, '', `${verdict}  ${reasons}`].join('\n')}\n`;
+}
+
+function nic({ port: { pci, node, link, memory } }: ValidateResult): string {
+  if (pci === null) return '';
+  const speed = link?.speed ? `, ${link.speed} Mbit/s` : '';
+  const places = (memory ?? []).map((part) => `${formatSize(part.pageSize)} pages of node ${part.node}`);
+  return [
+    `${pci} on node ${node ?? '?'}`,
+    `link ${link?.up ? 'up' : 'down'}${speed}`,
+    `packets in ${places.join(' and ')}`,
+  ].join('; ');
 }
 
 function packets({ packets: seen }: ValidateResult): string {

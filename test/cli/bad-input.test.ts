@@ -99,7 +99,7 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['validate'],
     64,
-    'error[USAGE] validate: needs --embedded or --iface NAME\nhint: see: bypass-setup --help\n',
+    'error[USAGE] validate: needs --embedded, --iface NAME or --port PCI\nhint: see: bypass-setup --help\n',
   ],
   [
     ['validate', '--embedded', '--iface', 'lo'],
@@ -109,7 +109,22 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['validate', '--embedded', '--address', '192.0.2.1'],
     64,
-    'error[USAGE] --address: needs --iface\nhint: see: bypass-setup --help\n',
+    'error[USAGE] --address: needs --iface or --port\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['validate', '--port', '0000:81:00.0', '--iface', 'lo'],
+    64,
+    'error[USAGE] --iface: cannot be used together with --port\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['validate', '--port', '0000:81:00.0', '--embedded'],
+    64,
+    'error[USAGE] --embedded: cannot be used together with --port\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['validate', '--port', 'eth0', '--cpu', 'two'],
+    64,
+    'error[USAGE] --cpu: "two" is not a CPU number\nhint: see: bypass-setup --help\n',
   ],
   [
     ['validate', '--embedded', '--cpu', 'two'],
@@ -126,6 +141,21 @@ const CASES: readonly [string[], number, string][] = [
 describe('bad input ends in one clear error', () => {
   it.each(CASES)('bypass-setup %j', (args, exitCode, stderr) => {
     expect(cli(args)).toEqual({ exitCode, stdout: '', stderr });
+  });
+
+  it.each([
+    [
+      'eth0',
+      /^error\[USAGE\] --port: not a PCI address: "eth0" .*\nhint: (the NICs are |this host shows no)/,
+    ],
+    [
+      'ffff:ff:1f.7',
+      /^error\[NO_SUCH_NIC\] ffff:ff:1f\.7: no network function of this host has this PCI address\nhint: /,
+    ],
+  ])('bypass-setup validate --port %s', (port, expected) => {
+    const { exitCode, stdout, stderr } = cli(['validate', '--port', port]);
+    expect([exitCode, stdout]).toEqual([64, '']);
+    expect(stderr).toMatch(expected);
   });
 
   it('an archive that is cut off says so', () => {

@@ -453,9 +453,23 @@ test('vfio and uio: modules, device nodes and who holds them', () => {
     ),
     vfioNodes: known([{ path: '/dev/vfio/85', uid: 0, gid: 0, mode: 0o644 }], '/dev/vfio'),
     unsafeNoIommu: known(false, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
+    allowUnsafeInterrupts: absent(
+      'missing',
+      'no such file',
+      '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts',
+    ),
     disableIdleD3: known(false, '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+    uioNodes: known([], '/sys/class/uio'),
     holders: known([{ pid: 4242, program: 'dpdk-testpmd', path: '/dev/vfio/85' }], '/proc/*/fd'),
   });
+  const changed = varied('two-socket-smt', {
+    '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts': 'Y\n',
+    '/sys/class/uio/uio0/device': { link: '../../../bus/pci/devices/0000:af:00.1' },
+  }).userspaceIo;
+  expect(changed.allowUnsafeInterrupts).toEqual(
+    known(true, '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts'),
+  );
+  expect(changed.uioNodes).toEqual(known([{ path: '/dev/uio0', pci: '0000:af:00.1' }], '/sys/class/uio'));
   // Another user's processes could hold it: nobody that can be seen is not nobody.
   expect(varied('two-socket-smt', { '/proc/4242': null }).userspaceIo.holders).toEqual(
     absent('denied', '1 processes hide their files: needs root', '/proc/*/fd'),
