@@ -6,7 +6,10 @@ export default defineConfig({
     testTimeout: 30_000,
     // The poll loop wants a core to itself, so native tests run after one another and apart from the rest.
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/native/**', 'test/lab/**'] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/native/**', 'test/lab/**'] },
+      },
       {
         extends: true,
         test: {

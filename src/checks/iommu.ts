@@ -46,12 +46,14 @@ export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machi
   const sentence = `the IOMMU is on: ${units.value.join(', ')}, ${groups.value.length} groups`;
   const seen = [evidence(units, undefined, list), evidence(interruptRemapping, 'true')];
   if (interruptRemapping.value === false) {
+    // drivers/vfio/vfio_iommu_type1.c, vfio_iommu_type1_attach_group(): EPERM unless the parameter allows it.
+    const unsafe = userspaceIo.allowUnsafeInterrupts.value === true;
     return [
       {
         subject: 'host',
-        result: 'warn',
-        sentence: `${sentence}; interrupts are not remapped`,
-        evidence: seen,
+        result: unsafe ? 'warn' : 'fail',
+        sentence: `${sentence}; interrupts are not remapped${unsafe ? '' : ', so vfio hands out no NIC'}`,
+        evidence: [...seen, evidence(userspaceIo.allowUnsafeInterrupts)],
         remedy:
           'turn on interrupt remapping (x2APIC) in the firmware and drop intremap=off from the boot line',
       },

@@ -8,7 +8,7 @@ import { must } from './programs.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Path of a tar archive; packed anew by every runner, so that it is always what this checkout builds. */
-export function artefactPath(): string {
+function artefactPath(): string {
   return `${cacheFolder()}/bypass-setup.tar`;
 }
 

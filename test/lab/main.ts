@@ -8,6 +8,7 @@ import { MANAGEMENT, NICS } from './hardware.ts';
 import { Machine, type MachineOptions } from './machine.ts';
 import { provideTools, say } from './programs.ts';
 import { FOLDER_PREFIX, kvmWorks } from './qemu.ts';
+import { record } from './record.ts';
 
 /** Every guest, by the name that --sit takes. */
 const GUESTS: Readonly<Record<string, MachineOptions & { readonly about: string }>> = {
@@ -46,9 +47,14 @@ export async function lab(words: readonly string[]): Promise<number> {
     return 0;
   }
   const options = GUESTS[name];
+  if (word === '--record' && words.length === 1) {
+    await prepare();
+    await record();
+    return 0;
+  }
   if (word !== '--sit' || options === undefined || more.length > 0) {
     process.stderr.write(
-      `Usage: npm run lab -- --list\n       npm run lab -- --sit [${Object.keys(GUESTS).join('|')}]\n`,
+      `Usage: npm run lab -- --list\n       npm run lab -- --record\n       npm run lab -- --sit [${Object.keys(GUESTS).join('|')}]\n`,
     );
     return 64;
   }

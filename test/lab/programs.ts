@@ -105,9 +105,9 @@ function backportsOptions(): string[] | undefined {
   mkdirSync(`${folder}/lists/partial`, { recursive: true });
   writeFileSync(
     `${folder}/sources.list`,
-    ['bookworm', 'bookworm-updates', 'bookworm-backports']
+    `${['bookworm', 'bookworm-updates', 'bookworm-backports']
       .map((suite) => `deb http://deb.debian.org/debian ${suite} main\n`)
-      .join('') + 'deb http://deb.debian.org/debian-security bookworm-security main\n',
+      .join('')}deb http://deb.debian.org/debian-security bookworm-security main\n`,
   );
   const options = [
     '-o',

@@ -41,7 +41,7 @@ export function ended(child: ChildProcess): Promise<void> {
 }
 
 /** Waits for a text on the serial line, for QEMU's end, or for the time to run out. */
-export async function serialSays(
+async function serialSays(
   child: ChildProcess,
   folder: string,
   text: RegExp,
