@@ -2,6 +2,7 @@ import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
 import { runCapture } from './commands/capture.ts';
 import { runCheck } from './commands/check.ts';
 import { runProbe } from './commands/probe.ts';
+import { runSuggest } from './commands/suggest.ts';
 import { runValidate } from './commands/validate.ts';
 import type { CommandRunner, Context } from './context.ts';
 import { type CommandName, helpText, parseArguments } from './options.ts';
@@ -12,6 +13,7 @@ const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
   probe: runProbe,
   check: runCheck,
   validate: runValidate,
+  suggest: runSuggest,
   capture: runCapture,
 };
 

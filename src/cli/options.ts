@@ -1,3 +1,4 @@
+import { nearest } from '../formats/nearest.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { wrap } from '../report/terminal.ts';
 
@@ -50,6 +51,11 @@ const COMMANDS = {
     summary: 'drive real packets through a DPDK poll loop and measure its gaps',
     options: ['embedded', 'iface', 'address', 'duration', 'cpu', ...COMMON],
     details: 'Exit code: 0 the data path works, 2 it does not or that cannot be known.',
+  },
+  suggest: {
+    summary: 'write a commented starting profile for this host',
+    options: ['root', 'output', 'help'],
+    details: 'The profile is YAML; docs/profile.md lists its fields.',
   },
   capture: {
     summary: 'record this host as one text file that --root reads',
@@ -137,27 +143,6 @@ function usage(code: string, subject: string, message: string, hint?: string): T
     exitCode: EXIT.usage,
     hint: hint ?? 'see: bypass-setup --help',
   });
-}
-
-/** The candidate that differs in the fewest letters, if few enough to be what was meant. */
-function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const ranked = candidates.map((name) => [name, distance(word, name)] as const).sort((a, b) => a[1] - b[1]);
-  const best = ranked[0];
-  return best !== undefined && best[1] <= Math.max(1, Math.floor(best[0].length / 3)) ? best[0] : undefined;
-}
-
-/** Levenshtein distance, one row at a time. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a.slice(0, 64)].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const change = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
-      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 export function helpText(command: CommandName | undefined): string {
