@@ -36,13 +36,19 @@ function ofNic(nic: ProfileNic, path: readonly PropertyKey[]): Problem[] {
     wrong('match', 'needs at least one of address, mac, serial, interface');
   }
   if (nic.role === 'control' && nic.stack !== 'kernel' && nic.stack !== 'busy-poll') {
-    wrong('stack', `${nic.stack} would take it away from the host that is reached through it; control allows kernel, busy-poll`);
+    wrong(
+      'stack',
+      `${nic.stack} would take it away from the host that is reached through it; control allows kernel, busy-poll`,
+    );
   }
   if (bound && nic.stack !== 'dpdk') {
     wrong('driver', `${nic.driver} is for the stack dpdk; ${nic.stack} works on the kernel driver`);
   }
   if (USERSPACE_IO.includes(nic.driver) && !nic['allow-no-iommu']) {
-    wrong('driver', `${nic.driver} works without the IOMMU's protection; to accept that, add "allow-no-iommu: true"`);
+    wrong(
+      'driver',
+      `${nic.driver} works without the IOMMU's protection; to accept that, add "allow-no-iommu: true"`,
+    );
   }
   const vfs = Array.isArray(nic.vfs) ? nic.vfs : [];
   for (const [index, vf] of vfs.entries()) found.push(...ofVf(vf, nic, bound, [...path, 'vfs', index]));
@@ -57,7 +63,10 @@ function ofVf(vf: ProfileVf, nic: ProfileNic, bound: boolean, path: readonly Pro
     found.push({ path: [...path, set], sentence });
   }
   if (vf.mac !== undefined && !isStationAddress(vf.mac)) {
-    found.push({ path: [...path, 'mac'], sentence: 'is a group address or all zeros; the kernel refuses it' });
+    found.push({
+      path: [...path, 'mac'],
+      sentence: 'is a group address or all zeros; the kernel refuses it',
+    });
   }
   if (vf.driver === 'igb_uio' && !nic['allow-no-iommu']) {
     const sentence = `igb_uio works without the IOMMU's protection; to accept that, add "allow-no-iommu: true" to the NIC`;
@@ -108,14 +117,22 @@ function ofCores(cores: Profile['cores']): Problem[] {
   };
   const both = intersect(list('isolated'), list('housekeeping'));
   if (both.length > 0) {
-    found.push({ path: ['cores', 'housekeeping'], sentence: `CPUs ${formatCpuList(both)} are isolated as well` });
+    found.push({
+      path: ['cores', 'housekeeping'],
+      sentence: `CPUs ${formatCpuList(both)} are isolated as well`,
+    });
   }
   return found;
 }
 
 function ofValidation({ validate, nics }: Profile): Problem[] {
   if (validate?.nic === undefined || nics.some(({ name }) => name === validate.nic)) return [];
-  return [{ path: ['validate', 'nic'], sentence: `no NIC of this profile is named ${JSON.stringify(validate.nic)}` }];
+  return [
+    {
+      path: ['validate', 'nic'],
+      sentence: `no NIC of this profile is named ${JSON.stringify(validate.nic)}`,
+    },
+  ];
 }
 
 /** Index of each value that stood before, and where. */

@@ -23,7 +23,8 @@ function kernelDriver(nic: PciFunction): string | undefined {
 export function staysOnKernel(nic: PciFunction): 'bifurcated' | 'solarflare' | undefined {
   const drivers = [nic.driver.value, kernelDriver(nic)].filter((name) => name !== undefined);
   const is = ([vendor, device]: readonly string[]) => nic.vendor === vendor && nic.device === device;
-  if (drivers.some((name) => BIFURCATED.includes(name)) || nic.vendor === MELLANOX || is(MANA)) return 'bifurcated';
+  if (drivers.some((name) => BIFURCATED.includes(name)) || nic.vendor === MELLANOX || is(MANA))
+    return 'bifurcated';
   if (drivers.some((name) => SOLARFLARE.includes(name)) || nic.vendor === SOLARFLARE_VENDOR || is(X3)) {
     return 'solarflare';
   }

@@ -36,7 +36,10 @@ export async function loadProfile(name: string, input: string | Uint8Array): Pro
   if (result.success && problems.length === 0) return result.data;
   throw invalid(
     name,
-    problems.map(({ path, sentence }) => ({ at: source.at(path), sentence: `${printPath(path)}: ${sentence}` })),
+    problems.map(({ path, sentence }) => ({
+      at: source.at(path),
+      sentence: `${printPath(path)}: ${sentence}`,
+    })),
   );
 }
 
@@ -133,12 +136,13 @@ function plainValue(
   at: (offset: number) => Position,
   yaml: typeof Yaml,
 ): unknown {
-  let alias: Yaml.Alias | undefined;
-  yaml.visit(document, { Alias: (_, node) => void (alias ??= node.resolve(document) ? undefined : node) });
-  const lost = alias?.range?.[0];
-  if (alias !== undefined && lost !== undefined) {
-    throw invalid(name, [{ at: at(lost), sentence: `no anchor &${alias.source} stands before this alias` }]);
-  }
+  yaml.visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return;
+      const sentence = `no anchor &${alias.source} stands before this alias`;
+      throw invalid(name, [{ at: at(alias.range?.[0] ?? 0), sentence }]);
+    },
+  });
   try {
     return document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (error) {
@@ -158,7 +162,9 @@ function positionOf(
   for (const step of path) {
     if (yaml.isAlias(here)) here = here.resolve(document);
     if (yaml.isMap(here)) {
-      const pair = here.items.find(({ key }) => String(yaml.isScalar(key) ? key.value : key) === String(step));
+      const pair = here.items.find(
+        ({ key }) => String(yaml.isScalar(key) ? key.value : key) === String(step),
+      );
       if (pair === undefined) break;
       here = pair.value;
       offset = startOf(pair.key, yaml) ?? offset;
@@ -181,13 +187,13 @@ function wording({ code, message }: Yaml.YAMLError): string {
   return message.replaceAll('\n', ' ');
 }
 
-function explain(
-  issue: z.core.$ZodIssue,
-  root: unknown,
-  keysAt: (path: readonly PropertyKey[]) => string[],
-): Problem[] {
+type KeysAt = (path: readonly PropertyKey[]) => string[];
+
+/** What zod found, for people. */
+function explain(issue: z.core.$ZodIssue, root: unknown, keysAt: KeysAt): Problem[] {
   const { path } = issue;
   const value = valueAt(root, path);
+  const say = (sentence: string): Problem[] => [{ path, sentence }];
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => {
@@ -196,42 +202,50 @@ function explain(
         const rest = near === undefined ? `the keys here are ${known.join(', ')}` : `did you mean "${near}"?`;
         return { path: [...path, key], sentence: `unknown key; ${rest}` };
       });
-    case 'invalid_union':
-      return explainUnion(issue, value).flatMap((inner) =>
-        explain({ ...inner, path: [...path, ...inner.path] }, root, keysAt),
-      );
+    case 'invalid_union': {
+      const fitting = branches(issue).find((issues) => !issues.some(isOfAnotherKind));
+      if (fitting === undefined) return say(notAllowed(value, branches(issue).flat()));
+      return fitting.flatMap((inner) => explain({ ...inner, path: [...path, ...inner.path] }, root, keysAt));
+    }
     case 'invalid_value':
-      if (value === undefined) return [{ path, sentence: `is missing; ${expectedOf(issue)}` }];
-      return [{ path, sentence: `${shown(value)} is not allowed; ${expectedOf(issue, value)}` }];
+      return say(value === undefined ? `is missing; ${choice([issue])}` : notAllowed(value, [issue]));
     case 'invalid_type':
-      if (value === undefined) return [{ path, sentence: 'is missing' }];
-      return [{ path, sentence: `${shown(value)} is not ${kindOf(issue.expected)}${quotes(issue.expected, value)}` }];
+      if (value === undefined) return say('is missing');
+      return say(`${shown(value)} is not ${kindOf(issue.expected)}${quotes(issue.expected, value)}`);
     case 'too_big':
-      return [{ path, sentence: `${shown(value)} is too large; at most ${issue.maximum}` }];
+      return say(`${shown(value)} is too large; at most ${issue.maximum}`);
     case 'too_small':
-      return [{ path, sentence: `${shown(value)} is too small; at least ${issue.minimum}` }];
+      return say(`${shown(value)} is too small; at least ${issue.minimum}`);
     default:
-      return [{ path, sentence: `${issue.message}, not ${shown(value)}` }];
+      return say(`${issue.message}, not ${shown(value)}`);
   }
 }
 
-/** Of the alternatives, the one that a value of this kind was meant for: it failed farthest in, or for its content. */
-function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown): z.core.$ZodIssue[] {
-  const content = (issues: readonly z.core.$ZodIssue[]) =>
-    issues.every(({ code, path }) => path.length > 0 || code !== 'invalid_type');
-  const structured = typeof value === 'object' && value !== null;
-  const fitting = issue.errors.filter((issues) => content(issues) && (!structured || !literal(issues)));
-  return fitting.at(-1) ?? issue.errors.at(-1) ?? [];
+/** What each alternative has against the value, the alternatives of alternatives included. */
+function branches({ errors }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[][] {
+  return errors.flatMap((issues) => {
+    const [only] = issues;
+    return only?.code === 'invalid_union' && only.path.length === 0 ? branches(only) : [issues];
+  });
 }
 
-const literal = (issues: readonly z.core.$ZodIssue[]) =>
-  issues.some(({ code, path }) => code === 'invalid_value' && path.length === 0);
+/** That alternative was not meant: it wants another kind of value, or another word. */
+function isOfAnotherKind({ code, path }: z.core.$ZodIssue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+}
 
-function expectedOf({ values }: z.core.$ZodIssueInvalidValue, value?: unknown): string {
-  const names = values.map(String);
-  const near = typeof value === 'string' ? nearest(value, names) : undefined;
-  const all = names.length === 1 ? `this program knows ${names[0]}` : `it is one of ${names.join(', ')}`;
-  return near === undefined ? all : `did you mean ${near}?`;
+function notAllowed(value: unknown, issues: readonly z.core.$ZodIssue[]): string {
+  const near = typeof value === 'string' ? nearest(value, words(issues)) : undefined;
+  return `${shown(value)} is not allowed; ${near === undefined ? choice(issues) : `did you mean ${near}?`}`;
+}
+
+function choice(issues: readonly z.core.$ZodIssue[]): string {
+  const kinds = issues.flatMap((issue) => (issue.code === 'invalid_type' ? [kindOf(issue.expected)] : []));
+  return `it is ${[...words(issues), ...kinds].join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
+}
+
+function words(issues: readonly z.core.$ZodIssue[]): string[] {
+  return issues.flatMap((issue) => (issue.code === 'invalid_value' ? issue.values.map(String) : []));
 }
 
 const KINDS: Readonly<Record<string, string>> = {
@@ -270,7 +284,9 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
 
 /** `nics[0].match.mac` */
 function printPath(path: readonly PropertyKey[]): string {
-  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${plainKey(String(step))}`)).join('');
+  const text = path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${plainKey(String(step))}`))
+    .join('');
   return text.replace(/^\./, '') || 'profile';
 }
 
@@ -281,10 +297,19 @@ interface Complaint {
   readonly sentence: string;
 }
 
+const before = (a?: Position, b?: Position) =>
+  (a?.line ?? 0) - (b?.line ?? 0) || (a?.col ?? 0) - (b?.col ?? 0);
+
 function invalid(name: string, complaints: readonly Complaint[]): ToolError {
-  const ordered = [...complaints].sort((a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0));
-  const placed = ordered.map(({ at, sentence }) => ({ place: at ? `${name}:${at.line}:${at.col}` : name, sentence }));
-  const details = { exitCode: EXIT.usage, hint: 'docs/profile.md lists every key; `bypass-setup suggest` writes a profile' };
+  const ordered = [...complaints].sort((a, b) => before(a.at, b.at));
+  const placed = ordered.map(({ at, sentence }) => ({
+    place: at ? `${name}:${at.line}:${at.col}` : name,
+    sentence,
+  }));
+  const details = {
+    exitCode: EXIT.usage,
+    hint: 'docs/profile.md lists every key; `bypass-setup suggest` writes a profile',
+  };
   const [first] = placed;
   if (first !== undefined && placed.length === 1) {
     return new ToolError('PROFILE_INVALID', first.sentence, { ...details, subject: first.place });

@@ -23,7 +23,9 @@ export function findNic(match: Match, functions: readonly PciFunction[], facts: 
   if (only !== undefined && found.length === 1) return { nic: only };
   if (found.length > 1) {
     const names = found.map(nameOf).join(', ');
-    return { sentence: `${criteria.map(print).join(' and ')} matches ${names}; add a field that tells them apart` };
+    return {
+      sentence: `${criteria.map(print).join(' and ')} matches ${names}; add a field that tells them apart`,
+    };
   }
   const met = criteria.filter((criterion) => functions.some((nic) => fits(nic, criterion)));
   if (met.length === 0) return { sentence: nobody(criteria, functions, facts) };
@@ -35,7 +37,8 @@ const print = ({ field, wanted }: Criterion) => `${field} ${wanted}`;
 
 function criteriaOf({ address, mac, serial, interface: name }: Match, facts: Facts): Criterion[] {
   const criteria: Criterion[] = [];
-  const add = (field: keyof Match, wanted: string, seen: Criterion['seen']) => criteria.push({ field, wanted, seen });
+  const add = (field: keyof Match, wanted: string, seen: Criterion['seen']) =>
+    criteria.push({ field, wanted, seen });
   if (address !== undefined) add('address', parsePciAddress(address), (nic) => [nic.address]);
   if (mac !== undefined) add('mac', mac.toLowerCase(), (nic) => macsOf(nic, facts));
   if (serial !== undefined) add('serial', serial.toLowerCase(), (nic) => [nic.serial.value ?? []].flat());
@@ -52,7 +55,8 @@ function contradiction(
 ): Matched {
   const rest = criteria.filter((criterion) => !met.includes(criterion));
   const unseen = functions.find(
-    (nic) => met.every((criterion) => fits(nic, criterion)) && rest.every(({ seen }) => seen(nic).length === 0),
+    (nic) =>
+      met.every((criterion) => fits(nic, criterion)) && rest.every(({ seen }) => seen(nic).length === 0),
   );
   if (unseen !== undefined) {
     const sentence = `${met.map(print).join(' and ')} is ${nameOf(unseen)}, but whether that has ${rest.map(print).join(' and ')} cannot be known`;
@@ -60,7 +64,9 @@ function contradiction(
   }
   const clauses = criteria.map((criterion) => {
     const owners = functions.filter((nic) => fits(nic, criterion)).map((nic) => describe(nic, facts));
-    return owners.length === 0 ? `no NIC has ${print(criterion)}` : `${print(criterion)} is ${owners.join(', ')}`;
+    return owners.length === 0
+      ? `no NIC has ${print(criterion)}`
+      : `${print(criterion)} is ${owners.join(', ')}`;
   });
   return { code: 'NIC_IDENTITY_DISAGREES', sentence: `slot and identity disagree: ${clauses.join('; ')}` };
 }
@@ -78,7 +84,9 @@ function nobody(criteria: readonly Criterion[], functions: readonly PciFunction[
     const below = virtual.lowers.length === 0 ? '' : ` over ${virtual.lowers.join(', ')}`;
     return `interface ${virtual.name} is no NIC but a ${virtual.kind ?? 'virtual interface'}${below}`;
   }
-  const hidden = criteria.some(({ field }) => field === 'serial') && functions.some(({ serial }) => serial.absent === 'denied');
+  const hidden =
+    criteria.some(({ field }) => field === 'serial') &&
+    functions.some(({ serial }) => serial.absent === 'denied');
   const why = hidden ? ', as far as can be read without root' : '';
   return `no NIC of this host has ${criteria.map(print).join(' or ')}${why}`;
 }

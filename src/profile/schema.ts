@@ -46,7 +46,10 @@ const vf = z.strictObject({
     .max(4094)
     .optional()
     .describe('VLAN that the NIC adds and removes; 0 for none; else unchanged'),
-  trust: z.boolean().optional().describe('whether it may change its MAC address and go promiscuous; else unchanged'),
+  trust: z
+    .boolean()
+    .optional()
+    .describe('whether it may change its MAC address and go promiscuous; else unchanged'),
   'spoof-check': z
     .boolean()
     .optional()
@@ -61,9 +64,10 @@ const vf = z.strictObject({
 });
 
 const nic = z.strictObject({
-  name: text(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$/, 'a name of letters, digits and . _ : -, at most 32').describe(
-    'what you call it; messages and `validate.nic` use it',
-  ),
+  name: text(
+    /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$/,
+    'a name of letters, digits and . _ : -, at most 32',
+  ).describe('what you call it; messages and `validate.nic` use it'),
   match: match.describe('which NIC it is; at least one field, and all that are given must agree'),
   role: z
     .enum(['control', 'data', 'order-entry'])
@@ -82,11 +86,15 @@ const nic = z.strictObject({
   'allow-no-iommu': z
     .boolean()
     .default(false)
-    .describe('lets it be driven from user space without an IOMMU: the NIC can then write to all memory of the host'),
+    .describe(
+      'lets it be driven from user space without an IOMMU: the NIC can then write to all memory of the host',
+    ),
   vfs: z
     .union([z.int().min(0).max(65535), z.array(vf).max(65535)])
     .optional()
-    .describe('virtual functions: how many, or a list with the settings of each; left out, they stay as they are'),
+    .describe(
+      'virtual functions: how many, or a list with the settings of each; left out, they stay as they are',
+    ),
 });
 
 const hugepage = z.strictObject({
@@ -94,9 +102,13 @@ const hugepage = z.strictObject({
     .union([z.literal('auto'), z.int().min(0)])
     .default('auto')
     .describe('NUMA node; `auto` is every node that a bypass NIC is on, with `count` or `total` on each'),
-  size: text(SIZE, 'a page size such as 2M or 1G').describe('size of one page, as the kernel offers it: 2M, 1G'),
+  size: text(SIZE, 'a page size such as 2M or 1G').describe(
+    'size of one page, as the kernel offers it: 2M, 1G',
+  ),
   count: z.int().min(0).max(1e9).optional().describe('number of pages; this or `total`'),
-  total: text(SIZE, 'an amount of memory such as 4G').optional().describe('amount of memory; this or `count`'),
+  total: text(SIZE, 'an amount of memory such as 4G')
+    .optional()
+    .describe('amount of memory; this or `count`'),
 });
 
 const cores = z.strictObject({
@@ -109,15 +121,21 @@ const cores = z.strictObject({
 
 const service = z.strictObject({
   user: text(ACCOUNT, 'the name of an account').describe('account that runs the application'),
-  group: text(ACCOUNT, 'the name of a group').optional().describe('group that may open the devices; else named as the user'),
+  group: text(ACCOUNT, 'the name of a group')
+    .optional()
+    .describe('group that may open the devices; else named as the user'),
   unit: text(/^[A-Za-z0-9_.@\\:-]{1,240}\.service$/, 'the name of a unit that ends in .service')
     .optional()
     .describe('systemd unit that gets the memlock limit and waits for the devices'),
 });
 
 const validation = z.strictObject({
-  nic: z.string().optional().describe('name of the NIC to drive packets through; else the only one that is not control'),
-  address: z.ipv4({ error: 'expected an IPv4 address such as 192.0.2.10' })
+  nic: z
+    .string()
+    .optional()
+    .describe('name of the NIC to drive packets through; else the only one that is not control'),
+  address: z
+    .ipv4({ error: 'expected an IPv4 address such as 192.0.2.10' })
     .optional()
     .describe('IPv4 address to answer for; it must be nobody else’s'),
   duration: text(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time such as 500ms or 10s')
@@ -136,7 +154,9 @@ export const profileSchema = z.strictObject({
   cores: z
     .union([z.literal('auto'), cores])
     .optional()
-    .describe('which CPUs are isolated; `auto` takes whole cores near the bypass NICs, at most half of the host'),
+    .describe(
+      'which CPUs are isolated; `auto` takes whole cores near the bypass NICs, at most half of the host',
+    ),
   service: service.optional().describe('who runs the application'),
   persistent: z.boolean().default(true).describe('whether the settings shall survive a reboot'),
   validate: validation.optional().describe('how `validate` proves the data path'),
@@ -152,7 +172,9 @@ export type Match = z.infer<typeof match>;
 export function keysAt(path: readonly PropertyKey[]): string[] {
   let here: z.core.$ZodType[] = [profileSchema];
   for (const step of path) here = here.flatMap(alternatives).flatMap((schema) => below(schema, step));
-  return here.flatMap(alternatives).flatMap((schema) => (schema instanceof z.ZodObject ? Object.keys(schema.shape) : []));
+  return here
+    .flatMap(alternatives)
+    .flatMap((schema) => (schema instanceof z.ZodObject ? Object.keys(schema.shape) : []));
 }
 
 function alternatives(schema: z.core.$ZodType): z.core.$ZodType[] {
@@ -163,6 +185,7 @@ function alternatives(schema: z.core.$ZodType): z.core.$ZodType[] {
 
 function below(schema: z.core.$ZodType, step: PropertyKey): z.core.$ZodType[] {
   if (schema instanceof z.ZodArray) return [schema.element];
-  if (schema instanceof z.ZodObject && Object.hasOwn(schema.shape, step)) return [schema.shape[step as string]];
+  if (schema instanceof z.ZodObject && Object.hasOwn(schema.shape, step))
+    return [schema.shape[step as string]];
   return [];
 }
