@@ -1,6 +1,15 @@
 import * as z from 'zod';
+import { journalLineSchema } from '../src/engine/journal-lines.ts';
 import { validateResult } from '../src/native/messages.ts';
-import { checkReportSchema, fullReportSchema, probeReportSchema } from '../src/report/report.ts';
+import { planDocumentSchema } from '../src/plan/document.ts';
+import {
+  applyReportSchema,
+  checkReportSchema,
+  fullReportSchema,
+  probeReportSchema,
+  runsReportSchema,
+  undoReportSchema,
+} from '../src/report/report.ts';
 
 /** Every document that `--json` prints, by the name its schema is published under. */
 const documents = {
@@ -8,6 +17,11 @@ const documents = {
   check: checkReportSchema,
   report: fullReportSchema,
   validate: validateResult,
+  plan: planDocumentSchema,
+  apply: applyReportSchema,
+  undo: undoReportSchema,
+  runs: runsReportSchema,
+  journal: journalLineSchema,
 };
 
 export const schemas = Object.entries(documents).map(

@@ -13,7 +13,7 @@ export interface ApplyRequest extends Wish {
   /** Seconds until the run is undone unless it is confirmed. */
   readonly confirmWithin?: number;
   /** Refuses a survey that is not what was asked for. */
-  check(found: Survey): void;
+  check(found: Survey): Promise<void>;
   /** Shows the plan; false when the answer is no. `asked` when a person was asked, and time has passed. */
   approve(found: Survey): { readonly yes: boolean; readonly asked: boolean };
 }
@@ -36,7 +36,7 @@ export function applyProfile(engine: Engine, request: ApplyRequest): Promise<App
     const recovered = await recover(engine);
     refuseWhatIsOpen(engine, recovered);
     const found = survey(engine.host, engine.actions, request);
-    request.check(found);
+    await request.check(found);
     const unchanged = { found, recovered, left: [], rebootNeeded: false };
     if (found.plan.changes.length === 0) return { ...unchanged, outcome: 'nothing' };
     if (found.refusals.length > 0) return { ...unchanged, outcome: 'refused' };
@@ -59,8 +59,8 @@ async function transact(engine: Engine, request: ApplyRequest, { plan }: Survey)
     command,
     pid,
     who,
-    allowActive: [...request.allowActive],
-    plan: { changes: [...plan.changes], notes: [...plan.notes] },
+    allowActive: request.allowActive,
+    plan,
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
@@ -77,7 +77,7 @@ async function transact(engine: Engine, request: ApplyRequest, { plan }: Survey)
     await stopIfAsked(engine, journal);
     journal.announce({ line: 'end', outcome: 'applied' });
   } catch (error) {
-    const left = await takeBack(engine, journal, 'failed');
+    const { left } = await takeBack(engine, journal, 'failed');
     if (journal.deadline !== undefined) await disarm(engine, run);
     return { outcome: left.length === 0 ? 'undone' : 'left', run, left, error, rebootNeeded: false };
   }

@@ -3,7 +3,7 @@
  * this program, or an administrator with jq, must be able to undo a run from its journal alone.
  */
 import * as z from 'zod';
-import { changeSchema } from '../plan/document.ts';
+import { changeSchema, list } from '../plan/document.ts';
 
 const text = z.string();
 const who = z.strictObject({
@@ -29,8 +29,8 @@ export const journalLineSchema = z.discriminatedUnion('line', [
     run: text,
     command: text,
     ...by,
-    allowActive: z.array(text).describe('PCI addresses typed to override the guard'),
-    plan: z.strictObject({ changes: z.array(changeSchema), notes: z.array(text) }),
+    allowActive: list(text).describe('PCI addresses typed to override the guard'),
+    plan: z.strictObject({ changes: list(changeSchema), notes: list(text) }),
   }),
   z.strictObject({
     line: z.literal('confirm-by'),

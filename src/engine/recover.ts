@@ -1,12 +1,11 @@
 import type { Engine } from './engine.ts';
 import { type Deadline, type Journal, readRuns } from './journal.ts';
-import { takeBack } from './take-back.ts';
+import { type TakenBack, takeBack } from './take-back.ts';
 
-export interface Recovery {
+export interface Recovery extends TakenBack {
   readonly run: string;
   readonly outcome: 'applied' | 'undone' | 'left';
   readonly sentence: string;
-  readonly left: readonly string[];
 }
 
 /**
@@ -20,15 +19,12 @@ export async function recover(engine: Engine): Promise<Recovery[]> {
     if (journal.outcome === undefined) {
       if (!journal.undoing && isDone(engine, journal)) {
         journal.announce({ line: 'end', outcome: 'applied' });
-        found.push(report(journal, 'applied', 'had made its last change when it was interrupted', []));
-      } else {
-        const left = await takeBack(engine, journal, 'interrupted');
-        found.push(report(journal, undefined, 'was interrupted', left));
-      }
+        found.push(report(journal, 'was interrupted after its last change'));
+      } else found.push(report(journal, 'was interrupted', await takeBack(engine, journal, 'interrupted')));
     }
     if (journal.outcome === 'applied' && isOverdue(engine, journal)) {
-      const left = await takeBack(engine, journal, 'not confirmed');
-      found.push(report(journal, undefined, 'was not confirmed in time', left));
+      const back = await takeBack(engine, journal, 'not confirmed');
+      found.push(report(journal, 'was not confirmed in time', back));
     }
   }
   for (const { sentence } of found) engine.say(sentence);
@@ -70,17 +66,13 @@ function isDone({ actions, host }: Engine, journal: Journal): boolean {
   });
 }
 
-function report(
-  { header: { run } }: Journal,
-  applied: 'applied' | undefined,
-  what: string,
-  left: readonly string[],
-): Recovery {
-  const outcome = applied ?? (left.length === 0 ? 'undone' : 'left');
-  const now = {
-    applied: 'it stands as applied',
-    undone: 'it is undone',
-    left: 'it could not be undone whole',
-  };
-  return { run, outcome, sentence: `run ${run} ${what}: ${now[outcome]}`, left };
+function report(journal: Journal, what: string, back?: TakenBack): Recovery {
+  const { run } = journal.header;
+  if (back === undefined) {
+    const sentence = `run ${run} ${what}: it stands as applied`;
+    return { run, outcome: 'applied', sentence, left: [], rebootNeeded: false };
+  }
+  const outcome = back.left.length === 0 ? 'undone' : 'left';
+  const now = outcome === 'undone' ? 'it is undone' : 'it could not be undone whole';
+  return { run, outcome, sentence: `run ${run} ${what}: ${now}`, ...back };
 }

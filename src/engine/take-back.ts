@@ -7,18 +7,26 @@ import type { Journal } from './journal.ts';
 import { JournalHost } from './journal-host.ts';
 import type { UndoReason } from './journal-lines.ts';
 
+export interface TakenBack {
+  /** A sentence for each thing that is still there. */
+  readonly left: readonly string[];
+  /** What a reboot brought is gone with the next one only. */
+  readonly rebootNeeded: boolean;
+}
+
 /**
  * Takes back, last first, whatever the run may have changed, and ends it. It does not stop at what it cannot take back,
- * and no signal stops it. Returns a sentence for each thing that is left.
+ * and no signal stops it.
  */
-export async function takeBack(engine: Engine, journal: Journal, why: UndoReason): Promise<string[]> {
+export async function takeBack(engine: Engine, journal: Journal, why: UndoReason): Promise<TakenBack> {
   const { host, actions, pid, who, tool } = engine;
   const bootId = hostBootId(host);
   journal.tell({ line: 'undo', pid, ...(bootId === undefined ? {} : { bootId }), who, tool, why });
   const rebooted = bootId !== journal.header.bootId;
   const writing = new JournalHost(host, (command) => journal.tell({ line: 'write', command }));
   const left: string[] = [];
-  for (const change of journal.toRevert()) {
+  const changes = journal.toRevert();
+  for (const change of changes) {
     const action = actions.find(({ name }) => name === change.action);
     journal.tell({ line: 'revert', change: change.id });
     const sentence =
@@ -37,7 +45,7 @@ export async function takeBack(engine: Engine, journal: Journal, why: UndoReason
   if (journal.broken !== undefined) {
     engine.say(`the journal could not be written (${journal.broken}): the next start takes back once more`);
   }
-  return left;
+  return { left, rebootNeeded: rebooted && changes.some(({ effect }) => effect === 'reboot') };
 }
 
 /** Why the change is still there, or undefined when `before` holds. */

@@ -1,17 +1,18 @@
 import { EXIT, ToolError } from '../host/errors.ts';
+import type { ReadHost } from '../host/host.ts';
+import type { RunsReport } from '../report/report.ts';
 import { disarm } from './dead-man.ts';
 import type { Engine } from './engine.ts';
 import { type Deadline, Journal, readRuns } from './journal.ts';
 import { withLock } from './lock.ts';
 import { isPast, isWaiting, type Recovery, recover } from './recover.ts';
-import { takeBack } from './take-back.ts';
+import { type TakenBack, takeBack } from './take-back.ts';
 
-export interface UndoResult {
+export interface UndoResult extends TakenBack {
   readonly outcome: 'nothing' | 'undone' | 'left' | 'confirmed';
   readonly sentence: string;
   readonly run?: string;
   readonly recovered: readonly Recovery[];
-  readonly left: readonly string[];
 }
 
 /** How often the dead-man looks whether it is still needed, and whether the lock is free. */
@@ -26,14 +27,14 @@ export function undoRun(engine: Engine, name: string | undefined): Promise<UndoR
     const journal = name === undefined ? runs.findLast(stands) : named(runs, name);
     // What was interrupted was the last run, and is undone by now: that is what was asked for.
     const dealt = recovered.find(({ run, outcome }) => outcome !== 'applied' && (name ?? run) === run);
-    if (dealt !== undefined) return { ...dealt, ...ending(dealt.run, dealt.left), recovered };
+    if (dealt !== undefined) return ending(dealt.run, dealt, recovered);
     if (journal === undefined) return nothing('there is no run to undo', recovered);
     const { run } = journal.header;
     if (!stands(journal)) return { ...nothing(`run ${run} is undone already`, recovered), run };
     refuseWhatIsCovered(journal, runs);
-    const left = await takeBack(engine, journal, 'asked');
+    const back = await takeBack(engine, journal, 'asked');
     if (journal.deadline !== undefined) await disarm(engine, run);
-    return { run, recovered, left, ...ending(run, left) };
+    return ending(run, back, recovered);
   });
 }
 
@@ -56,7 +57,7 @@ export function confirmRun(engine: Engine, name: string | undefined): Promise<Un
     if (!isWaiting(journal)) return { ...nothing(`run ${run} needs no confirmation`, recovered), run };
     journal.announce({ line: 'confirmed', who });
     await disarm(engine, run);
-    return { outcome: 'confirmed', sentence: `run ${run} is confirmed and stays`, run, recovered, left: [] };
+    return { ...nothing(`run ${run} is confirmed and stays`, recovered), outcome: 'confirmed', run };
   });
 }
 
@@ -82,7 +83,7 @@ export async function undoUnlessConfirmed(
         const recovered = await recover(engine);
         const dealt = recovered.find(({ run }) => run === name);
         if (dealt === undefined) return nothing(`run ${name} needs no undo any more`, recovered);
-        return { ...dealt, ...ending(name, dealt.left), recovered };
+        return ending(name, dealt, recovered);
       });
     } catch (error) {
       if (!(error instanceof ToolError) || error.exitCode !== EXIT.locked) throw error;
@@ -93,18 +94,8 @@ export async function undoUnlessConfirmed(
 }
 
 /** Every run as `undo --list` shows it. */
-export interface RunSummary {
-  readonly run: string;
-  readonly at: string;
-  readonly command: string;
-  readonly by: string;
-  readonly state: 'applied' | 'waiting' | 'undone' | 'left' | 'unfinished';
-  readonly confirmBy?: string;
-  readonly changes: { id: string; summary: string; standing: string }[];
-}
-
-export function listRuns(journals: readonly Journal[]): RunSummary[] {
-  return journals.map((journal) => {
+export function listRuns(host: ReadHost): RunsReport['runs'] {
+  return readRuns(host).map((journal) => {
     const { run, at, command, who, plan } = journal.header;
     const state = isWaiting(journal) ? 'waiting' : (journal.outcome ?? 'unfinished');
     return {
@@ -155,14 +146,16 @@ function refuseWhatIsCovered(journal: Journal, runs: readonly Journal[]): void {
   }
 }
 
-function ending(run: string, left: readonly string[]): Pick<UndoResult, 'outcome' | 'sentence'> {
-  return left.length === 0
-    ? { outcome: 'undone', sentence: `run ${run} is undone` }
-    : { outcome: 'left', sentence: `run ${run} could not be undone whole` };
+function ending(run: string, { left, rebootNeeded }: TakenBack, recovered: readonly Recovery[]): UndoResult {
+  const common = { run, left, rebootNeeded, recovered };
+  if (left.length > 0)
+    return { ...common, outcome: 'left', sentence: `run ${run} could not be undone whole` };
+  const rest = rebootNeeded ? '; the next boot completes it' : '';
+  return { ...common, outcome: 'undone', sentence: `run ${run} is undone${rest}` };
 }
 
 function nothing(sentence: string, recovered: readonly Recovery[]): UndoResult {
-  return { outcome: 'nothing', sentence, recovered, left: [] };
+  return { outcome: 'nothing', sentence, recovered, left: [], rebootNeeded: false };
 }
 
 function isOpen({ host }: Engine, name: string): boolean {

@@ -5,6 +5,11 @@ import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Change, Json, Plan } from './change.ts';
 
 const text = z.string();
+/** An array that nobody changes; `.readonly()` would say so in the JSON Schema, where it means something else. */
+export function list<S extends z.ZodType>(schema: S): z.ZodType<readonly z.infer<S>[]> {
+  return z.array(schema);
+}
+
 const json = z.json() as unknown as z.ZodType<Json>;
 
 export const changeSchema: z.ZodType<Change> = z.strictObject({
@@ -16,8 +21,10 @@ export const changeSchema: z.ZodType<Change> = z.strictObject({
   scope: z.enum(['runtime', 'persistent']).describe('runtime is gone after a reboot'),
   effect: z.enum(['none', 'link-down', 'reboot']),
   summary: text,
-  commands: z.array(text).readonly().describe('what an administrator would type for the same'),
+  commands: list(text).describe('what an administrator would type for the same'),
 });
+
+export const refusalSchema = z.looseObject({ target: text, sentence: text });
 
 export const planDocumentSchema = z.strictObject({
   schema: z.literal('bypass-setup/plan@1'),
@@ -31,11 +38,11 @@ export const planDocumentSchema = z.strictObject({
   nics: z
     .array(z.strictObject({ name: text, address: text, identity: z.record(text, text) }))
     .describe('the NICs of the profile, where they are and what they are'),
-  changes: z.array(changeSchema),
-  notes: z.array(text),
-  refusals: z
-    .array(z.looseObject({ target: text, sentence: text }))
-    .describe('what the guard says; none of the changes is made while there is one'),
+  changes: list(changeSchema),
+  notes: list(text),
+  refusals: list(refusalSchema).describe(
+    'what the guard says; none of the changes is made while there is one',
+  ),
 });
 
 export type PlanDocument = z.infer<typeof planDocumentSchema>;
@@ -70,8 +77,7 @@ export function planDocument(
     factsDigest: sha256(JSON.stringify(rests)),
     profile: { ...profile, digest: sha256(profile.text) },
     nics,
-    changes: [...plan.changes],
-    notes: [...plan.notes],
+    ...plan,
     refusals,
   };
 }

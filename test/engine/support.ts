@@ -89,6 +89,6 @@ export function engineOn(host: Host, actions: readonly Action[], given: Partial<
 export const REQUEST: ApplyRequest = {
   resolve: () => PROFILE,
   allowActive: [],
-  check: () => undefined,
+  check: async () => undefined,
   approve: () => ({ yes: true, asked: false }),
 };
