@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { validateResult } from '../src/native/messages.ts';
+import { profileSchema } from '../src/profile/schema.ts';
 import { checkReportSchema, fullReportSchema, probeReportSchema } from '../src/report/report.ts';
 
 /** Every document that `--json` prints, by the name its schema is published under. */
@@ -10,6 +11,10 @@ const documents = {
   validate: validateResult,
 };
 
-export const schemas = Object.entries(documents).map(
-  ([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })] as const,
-);
+export const schemas = [
+  ...Object.entries(documents).map(
+    ([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })] as const,
+  ),
+  // A profile is read, not printed: what has a default may be left out.
+  ['profile', z.toJSONSchema(profileSchema, { io: 'input' })] as const,
+];
