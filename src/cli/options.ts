@@ -237,7 +237,7 @@ export function helpText(command: CommandName | undefined): string {
     ...flags.map(
       ([flag, help]) => `  ${flag.padEnd(width)}  ${wrap(help, 76 - width, ' '.repeat(width + 4))}`,
     ),
-    ...(entry.details === undefined ? [] : ['', entry.details]),
+    ...(entry.details === undefined ? [] : ['', wrap(entry.details, 80)]),
     '',
   ].join('\n');
 }

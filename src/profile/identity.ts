@@ -1,10 +1,7 @@
+import { BIFURCATED, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { Facts, PciFunction } from '../probes/facts.ts';
 import type { Identity } from './resolved.ts';
 
-/** Drivers whose poll-mode drivers work on top of them; bound to vfio-pci, DPDK has nothing to talk to. */
-const BIFURCATED = ['mlx4_core', 'mlx5_core', 'mana'];
-/** Onload, ef_vi and TCPDirect work on top of them. */
-const SOLARFLARE = ['sfc', 'xilinx_efct'];
 /** For a function that no driver has now: PCI_VENDOR_ID_MELLANOX, and the one device of drivers/net/ethernet/microsoft/mana. */
 const MELLANOX = '0x15b3';
 const MANA = ['0x1414', '0x00ba'];

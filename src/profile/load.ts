@@ -7,7 +7,7 @@ import { contradictions, type Problem } from './contradictions.ts';
 import type { Profile } from './schema.ts';
 
 /** Octets. A NIC takes some 200; what is much larger is another file. */
-const LARGEST = 256 << 10;
+export const LARGEST_PROFILE = 256 << 10;
 /** A profile is 8 levels deep. Thousands overflow the stack of the YAML composer, and end this process. */
 const DEEPEST = 32;
 /** Aliases that may be followed: enough to say a thing once for many NICs, too few for a bomb. */
@@ -44,8 +44,8 @@ export async function loadProfile(name: string, input: string | Uint8Array): Pro
 }
 
 function plainText(name: string, input: string | Uint8Array): string {
-  if (input.length > LARGEST) {
-    throw invalid(name, [{ sentence: `is larger than ${LARGEST >> 10} KiB, so it is no profile` }]);
+  if (input.length > LARGEST_PROFILE) {
+    throw invalid(name, [{ sentence: `is larger than ${LARGEST_PROFILE >> 10} KiB, so it is no profile` }]);
   }
   const text = typeof input === 'string' ? input : decode(name, input);
   const line = text.split('\n').findIndex((part) => part.includes('\0'));

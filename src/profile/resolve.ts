@@ -28,12 +28,17 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
     stack: wanted.stack,
     node: nodeOf(nic, facts),
   }));
-  const { hugepages, cores, service, persistent } = profile;
-  const resolvedCores = cores && resolveCores(cores, placed, facts, report);
+  const { service, persistent } = profile;
+  // What depends on a NIC that is not there would only be said twice.
+  const decided = <T>(wanted: T | 'auto' | undefined) =>
+    wanted === 'auto' && found.length < profile.nics.length ? undefined : wanted;
+  const hugepages = decided(profile.hugepages);
+  const wantedCores = decided(profile.cores);
+  const cores = wantedCores && resolveCores(wantedCores, placed, facts, report);
   const resolved: ResolvedProfile = {
     nics: found.map(({ wanted, nic }) => resolveNic(wanted, nic, facts, report)),
     hugepages: hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report),
-    ...(resolvedCores === undefined ? {} : { cores: resolvedCores }),
+    ...(cores === undefined ? {} : { cores }),
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,
   };

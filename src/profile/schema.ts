@@ -101,7 +101,7 @@ const hugepage = z.strictObject({
   node: z
     .union([z.literal('auto'), z.int().min(0)])
     .default('auto')
-    .describe('NUMA node; `auto` is every node that a bypass NIC is on, with `count` or `total` on each'),
+    .describe('NUMA node; `auto` is every node with a NIC that needs them, with `count` or `total` on each'),
   size: text(SIZE, 'a page size such as 2M or 1G').describe(
     'size of one page, as the kernel offers it: 2M, 1G',
   ),
@@ -150,13 +150,11 @@ export const profileSchema = z.strictObject({
   hugepages: z
     .union([z.literal('auto'), z.array(hugepage)])
     .optional()
-    .describe('pages to reserve; `auto` is 1 GiB of the smallest page for each bypass NIC, on its node'),
+    .describe('pages to reserve; `auto` is 1 GiB in pages of 2M for each NIC that needs them, on its node'),
   cores: z
     .union([z.literal('auto'), cores])
     .optional()
-    .describe(
-      'which CPUs are isolated; `auto` takes whole cores near the bypass NICs, at most half of the host',
-    ),
+    .describe('which CPUs are isolated; `auto` takes whole cores near the NICs, at most half of the host'),
   service: service.optional().describe('who runs the application'),
   persistent: z.boolean().default(true).describe('whether the settings shall survive a reboot'),
   validate: validation.optional().describe('how `validate` proves the data path'),

@@ -1,3 +1,4 @@
+import { USERSPACE } from '../formats/nic-drivers.ts';
 import { formatBytes, formatSize } from '../formats/size.ts';
 import { ToolError } from '../host/errors.ts';
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
@@ -10,8 +11,7 @@ import type { Match, Profile, ProfileNic } from './schema.ts';
 const ETHERNET = '0x020000';
 /** PCI base class 06; a bridge does not make an IOMMU group less viable (drivers/vfio/vfio_iommu_type1.c). */
 const BRIDGE = '0x06';
-const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'] as const;
-const isUserspaceDriver = (driver: string) => USERSPACE_DRIVERS.some((name) => name === driver);
+const isUserspaceDriver = (driver: string) => USERSPACE.some((name) => name === driver);
 /** The kernel has no interface of it, so nothing of the host's own goes through it. */
 const isOnUserspaceDriver = ({ driver }: PciFunction) => isUserspaceDriver(driver.value ?? '');
 
@@ -132,7 +132,7 @@ interface Choice {
 function choose(nic: PciFunction, facts: Facts): Choice {
   const present = nic.driver.value ?? 'its kernel driver';
   const stays = staysOnKernel(nic);
-  const bound = USERSPACE_DRIVERS.find((name) => name === present);
+  const bound = USERSPACE.find((name) => name === present);
   if (stays === 'bifurcated') {
     const instead =
       bound === undefined ? `on top of ${present}` : `on top of its kernel driver, and not of ${present}`;
