@@ -75,6 +75,8 @@ export async function undoUnlessConfirmed(
   if (deadline === undefined) return nothing(`run ${name} needs no confirmation`, []);
   ready(deadline.deadline);
   while (isOpen(engine, name) && !isPast(clock, deadline)) {
+    // The machine goes down, which is no confirmation: the next start sees to it. A hangup means nothing here.
+    if (engine.interrupted() === 'SIGTERM') throw new ToolError('INTERRUPTED', 'SIGTERM ended the wait');
     await sleep(Math.min(LOOK_MS, Math.max(10, secondsUntil(clock, deadline) * 1000)));
   }
   while (isOpen(engine, name)) {
