@@ -370,8 +370,12 @@ class NodeHost implements Host {
     if (found) return found;
     const parent = this.makeFolder(posix.dirname(path));
     const folder = posix.join(parent, posix.basename(path));
-    // Another run may make the same one now.
-    fs.mkdirSync(folder, { recursive: true });
+    try {
+      fs.mkdirSync(folder);
+    } catch (error) {
+      // Another run may have made the same one now. A link that leads nowhere is refused.
+      if (errnoName(error) !== 'EEXIST' || !fs.lstatSync(folder).isDirectory()) throw error;
+    }
     syncFolder(parent);
     return folder;
   }
