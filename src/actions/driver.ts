@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { groupObstacles, TWIN_PORTS, USERSPACE_DRIVERS } from '../formats/nic-drivers.ts';
+import { groupObstacles, TWIN_PORTS, isUserspace } from '../formats/nic-drivers.ts';
 import { ToolError } from '../host/errors.ts';
 import type { Host, ReadHost } from '../host/host.ts';
 import type { Change } from '../plan/change.ts';
@@ -43,7 +43,7 @@ export function driverAction(sleep: Sleep): Action {
       const moving = nics.filter(({ found, wanted }) => wanted !== null && found.driver.value !== wanted);
       for (const nic of moving) judge(nic, nics, context, note);
       const returning = nics.filter(
-        ({ found, wanted }) => wanted === null && USERSPACE_DRIVERS.includes(found.driver.value ?? ''),
+        ({ found, wanted }) => wanted === null && isUserspace(found.driver.value),
       );
       for (const { found } of returning) refuseHeld(found, context);
       return [
@@ -57,11 +57,11 @@ export function driverAction(sleep: Sleep): Action {
       const before = change.before as Before;
       if (driver !== null) return bind(host, change.target, driver, sleep);
       const old = currentDriver(host, change.target);
-      if (old !== null && !USERSPACE_DRIVERS.includes(old)) return;
+      if (old !== null && !isUserspace(old)) return;
       await loadDriver(host, change.target, null, before.modalias);
       await unbind(host, change.target);
       await setOverride(host, change.target, null);
-      await probeUntil(host, change.target, sleep, (now) => now !== null && !USERSPACE_DRIVERS.includes(now));
+      await probeUntil(host, change.target, sleep, (now) => now !== null && !isUserspace(now));
     },
 
     verify(change, host) {
@@ -170,7 +170,7 @@ function permanent(found: PciFunction, { facts }: PlanContext): string | undefin
 
 /** The write that unbinds a held vfio device does not return (drivers/vfio/vfio_main.c, vfio_unregister_group_dev). */
 function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
-  if (!USERSPACE_DRIVERS.includes(found.driver.value ?? '')) return;
+  if (!isUserspace(found.driver.value)) return;
   const { holders } = facts.userspaceIo;
   if (holders.absent !== undefined) {
     throw refused('NIC_HOLDERS_UNKNOWN', found.address, `who holds it cannot be read: ${holders.reason}`, 'run as root');
@@ -300,7 +300,7 @@ export async function bind(host: Host, address: string, wanted: string, sleep: S
 async function unbind(host: Host, address: string): Promise<void> {
   const driver = currentDriver(host, address);
   if (driver === null) return;
-  if (USERSPACE_DRIVERS.includes(driver)) refuseHeldNow(host, address, driver);
+  if (isUserspace(driver)) refuseHeldNow(host, address, driver);
   await writeToDevice(host, `${DRIVERS}/${driver}/unbind`, address);
   const left = currentDriver(host, address);
   if (left !== null) throw new ToolError('UNBIND_FAILED', `is still on ${left}`, { subject: address });
@@ -373,7 +373,7 @@ async function refusal(write: Promise<void>): Promise<ToolError | undefined> {
 /** The module of a driver that is to take a device again may have been unloaded meanwhile. */
 async function loadDriver(host: Host, address: string, driver: string | null, modalias: string | null): Promise<void> {
   if (driver !== null && host.stat(`${DRIVERS}/${driver}`) !== undefined) return;
-  const name = driver !== null && USERSPACE_DRIVERS.includes(driver) ? driver : (modalias ?? driver);
+  const name = driver !== null && isUserspace(driver) ? driver : (modalias ?? driver);
   if (name === null) return;
   const result = await host.run(['modprobe', name], { timeout: 60_000 });
   if (result.exitCode !== 0 && driver !== null) {
@@ -404,7 +404,7 @@ function missingNode(host: ReadHost, address: string, driver: string): string | 
 export function wrongDriver(host: ReadHost, address: string, wanted: string | null): string | undefined {
   const now = currentDriver(host, address);
   if (wanted === null) {
-    return now !== null && !USERSPACE_DRIVERS.includes(now) ? undefined : `${address} is on ${now ?? 'no driver'}`;
+    return now !== null && !isUserspace(now) ? undefined : `${address} is on ${now ?? 'no driver'}`;
   }
   if (now !== wanted) return `${address} is on ${now ?? 'no driver'}, not on ${wanted}`;
   const override = currentOverride(host, address);

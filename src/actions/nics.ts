@@ -1,4 +1,4 @@
-import { BIFURCATED, SOLARFLARE, USERSPACE_DRIVERS } from '../formats/nic-drivers.ts';
+import { BIFURCATED, SOLARFLARE, isUserspace } from '../formats/nic-drivers.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { ResolvedNic, UserspaceDriver } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
@@ -47,7 +47,7 @@ export function nicsOf({ facts, profile }: PlanContext, note: (sentence: string)
 /** The driver that the kernel itself has or had for it. */
 export function kernelDriver(found: PciFunction): string | null {
   const driver = found.driver.value;
-  if (driver !== undefined && !USERSPACE_DRIVERS.includes(driver)) return driver;
+  if (driver !== undefined && !isUserspace(driver)) return driver;
   return found.remembered.value?.driver || null;
 }
 

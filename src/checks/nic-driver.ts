@@ -1,13 +1,10 @@
+import { BIFURCATED, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
 
 const WHY =
   'a NIC on the wrong driver, or in a group that is not viable, carries no packet of the application';
-
-/** Their poll-mode drivers work on top of the kernel driver; binding them to vfio-pci breaks them. */
-const BIFURCATED = ['mlx4_core', 'mlx5_core', 'mana'];
-const SOLARFLARE = ['sfc', 'xilinx_efct'];
 
 export const nicDriverCheck = defineCheck('nic-driver', WHY, (facts) => {
   const { networkFunctions } = facts.pci;

@@ -1,17 +1,20 @@
-/** Drivers that hand a PCI function to user space. */
-export const USERSPACE_DRIVERS: readonly string[] = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
-
-/** Their poll-mode drivers work beside the kernel driver; on vfio-pci they find no device. */
+/** Their poll-mode drivers work on top of the kernel driver; binding them to vfio-pci breaks them. */
 export const BIFURCATED: readonly string[] = ['mlx4_core', 'mlx5_core', 'mana'];
 
-/** Onload, ef_vi and TCPDirect work on top of these. */
+/** Onload, ef_vi and TCPDirect work on top of them. */
 export const SOLARFLARE: readonly string[] = ['sfc', 'xilinx_efct'];
+
+/** They hand the whole function to a process in user space. */
+export const USERSPACE = ['vfio-pci', 'uio_pci_generic', 'igb_uio'] as const;
+
+export function isUserspace(driver: string | null | undefined): boolean {
+  return USERSPACE.some((name) => name === driver);
+}
 
 /** drivers/net/ethernet/intel/i40e: ports of one card share firmware resources (DPDK's i40e guide, trex-core#528). */
 export const TWIN_PORTS: readonly string[] = ['i40e'];
 
 interface GroupMember {
-  readonly address: string;
   readonly class: string;
   readonly driver: string | null;
 }

@@ -7,6 +7,7 @@ import type {
   FileStatus,
   Host,
   KernelAnswers,
+  Lock,
   Question,
   ReadHost,
   RunOptions,
@@ -194,6 +195,65 @@ class NodeHost implements Host {
     }
   }
 
+  appendFile(path: string, text: string): void {
+    try {
+      const folder = this.makeFolder(posix.dirname(path));
+      const target = posix.join(folder, posix.basename(path));
+      const isNew = fs.lstatSync(target, { throwIfNoEntry: false }) === undefined;
+      const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = fs.constants;
+      const fd = fs.openSync(target, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+      try {
+        fs.writeFileSync(fd, text);
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      if (isNew) syncFolder(folder);
+    } catch (error) {
+      throw error instanceof HostError ? error : new HostError('write', path, error);
+    } finally {
+      this.forget();
+    }
+  }
+
+  async lock(path: string, holder: string): Promise<Lock | undefined> {
+    const { spawnSync } = await import('node:child_process');
+    let fd: number | undefined;
+    try {
+      const folder = this.makeFolder(posix.dirname(path));
+      const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+      fd = fs.openSync(posix.join(folder, posix.basename(path)), O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+      // Node has no flock(2). The lock belongs to the open file, which flock(1) shares with this process and which
+      // stays open here when flock(1) ends; no other child gets it, because Node opens with O_CLOEXEC.
+      const { status, error } = spawnSync('flock', ['-x', '-n', '3'], {
+        stdio: ['ignore', 'ignore', 'ignore', fd],
+      });
+      if (error !== undefined || status === null || status > 1) {
+        throw new ToolError('LOCK_UNAVAILABLE', `flock(1) cannot lock it: ${errnoName(error)}`, {
+          subject: path,
+          hint: 'install util-linux, which has flock',
+        });
+      }
+      if (status === 1) return undefined;
+      const held = fd;
+      fd = undefined;
+      fs.ftruncateSync(held);
+      fs.writeSync(held, holder, 0);
+      return {
+        release: () => {
+          // Emptied and not removed: another process may have it open and wait for this very file.
+          fs.ftruncateSync(held);
+          fs.closeSync(held);
+        },
+      };
+    } catch (error) {
+      throw error instanceof ToolError ? error : new HostError('write', path, error);
+    } finally {
+      if (fd !== undefined) fs.closeSync(fd);
+      this.forget();
+    }
+  }
+
   remove(path: string): void {
     const outside = this.outside(path, false);
     if (outside === undefined) return;
@@ -313,16 +373,15 @@ class NodeHost implements Host {
     return inside === undefined ? undefined : this.root + inside;
   }
 
-  /** The folder to hand to the kernel, made when it is missing. A link that leads nowhere is not followed. */
+  /** The folder to hand to the kernel, made (and on the disk) when it is missing. A link that leads nowhere is not followed. */
   private makeFolder(path: string): string {
-    if (this.live) {
-      fs.mkdirSync(path, { recursive: true });
-      return path;
-    }
-    const found = this.outside(path, true);
-    if (found !== undefined) return found;
-    const folder = posix.join(this.makeFolder(posix.dirname(path)), posix.basename(path));
-    fs.mkdirSync(folder);
+    const found = this.live ? fs.existsSync(path) && path : this.outside(path, true);
+    if (found) return found;
+    const parent = this.makeFolder(posix.dirname(path));
+    const folder = posix.join(parent, posix.basename(path));
+    // Another run may make the same one now.
+    fs.mkdirSync(folder, { recursive: true });
+    syncFolder(parent);
     return folder;
   }
 
