@@ -1,4 +1,30 @@
+import { accessAction } from './access.ts';
 import type { Action } from './define.ts';
+import { driverAction } from './driver.ts';
+import { initramfsAction } from './initramfs.ts';
+import { moduleAction } from './module.ts';
+import { noIommuAction } from './noiommu.ts';
+import { nodeAction } from './node.ts';
+import { persistAction } from './persist.ts';
+import { releaseAction } from './release.ts';
+import { rememberAction } from './remember.ts';
+import { type Sleep, sleep } from './sleep.ts';
+import { unmanageAction } from './unmanage.ts';
 
-/** Every action, in the order in which a plan applies them. */
-export const ACTIONS: readonly Action[] = [];
+/** Every action in the order in which a plan is applied; it is undone in the reverse order. */
+export function actionsWith(pause: Sleep): readonly Action[] {
+  return [
+    moduleAction,
+    noIommuAction,
+    rememberAction,
+    unmanageAction,
+    releaseAction(pause),
+    driverAction(pause),
+    accessAction,
+    nodeAction,
+    persistAction,
+    initramfsAction,
+  ];
+}
+
+export const ACTIONS = actionsWith(sleep);

@@ -65,7 +65,7 @@ export interface ReadHost {
 
 export interface RunOptions {
   readonly input?: string;
-  /** Milliseconds; then SIGTERM, and SIGKILL two seconds later. */
+  /** Milliseconds; then SIGTERM, SIGKILL two seconds later, and two more later it is left behind. */
   readonly timeout: number;
 }
 

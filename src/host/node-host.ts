@@ -289,9 +289,18 @@ class NodeHost implements Host {
       }, options.timeout),
       setTimeout(() => signalGroup(child.pid, 'SIGKILL'), options.timeout + KILL_DELAY),
     ];
-    const result = await child.finally(() => {
+    // In a system call that cannot be interrupted not even SIGKILL ends it; then it is left to the kernel.
+    const abandoned = new Promise<undefined>((resolve) => {
+      timers.push(setTimeout(() => resolve(undefined), options.timeout + 2 * KILL_DELAY));
+    });
+    const result = await Promise.race([child, abandoned]).finally(() => {
       for (const timer of timers) clearTimeout(timer);
     });
+    if (result === undefined) {
+      child.unref();
+      for (const stream of child.stdio) stream?.destroy();
+      return { exitCode: undefined, stdout: '', stderr: '', timedOut: true };
+    }
     // No exit code and no signal: the program could not be started at all.
     if (result.exitCode === undefined && result.signal === undefined) {
       throw new ToolError('PROGRAM_NOT_STARTED', `cannot be started: ${errnoName(result)}`, {

@@ -424,6 +424,18 @@ const stacks = z.strictObject({
   ),
 });
 
+const ownFiles = z.strictObject({
+  files: z.record(
+    text,
+    at(z.strictObject({ text, mode: count }), 'the files that apply writes: src/formats/own-files.ts'),
+  ),
+  folders: z.array(text).describe('those that exist among the folders of these files'),
+  initramfs: at(
+    z.strictObject({ tool: z.enum(['mkinitramfs', 'dracut']), image: text }),
+    '/usr/sbin/mkinitramfs or /usr/bin/dracut, and the image of the running kernel in /boot',
+  ),
+});
+
 /** One property per probe; src/probes/index.ts lists them. */
 export const factsSchema = z.strictObject({
   kernel,
@@ -444,6 +456,7 @@ export const factsSchema = z.strictObject({
   limits,
   userspaceIo,
   stacks,
+  ownFiles,
 });
 
 export type Facts = z.infer<typeof factsSchema>;

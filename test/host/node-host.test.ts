@@ -596,6 +596,14 @@ describe('running a program', () => {
     expect(result).toEqual({ exitCode: undefined, stdout: '', stderr: '', timedOut: true });
   });
 
+  test('leaves behind what not even SIGKILL ends', async () => {
+    // Out of reach of the signals and with the output still open, as a process that is stuck in the kernel.
+    const start = performance.now();
+    const result = await live.run(['sh', '-c', 'setsid sleep 9 & exec sleep 9'], { timeout: 100 });
+    expect(result).toEqual({ exitCode: undefined, stdout: '', stderr: '', timedOut: true });
+    expect(performance.now() - start).toBeLessThan(8000);
+  });
+
   test('that is missing or no program is a one-line error', async () => {
     const refusal = async (file: string) => {
       const error = await live.run([file, 'a b'], { timeout: 1000 }).catch((thrown: unknown) => thrown);
