@@ -12,7 +12,7 @@ import { plural } from '../../report/terminal.ts';
 import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { explain } from '../explain.ts';
-import { documentOf } from '../plan-document.ts';
+import { documentOf, refusalsOf } from '../plan-document.ts';
 import { withEngine } from '../process.ts';
 import { askYes, isTerminal } from '../stdio.ts';
 import { VERSION } from '../version.ts';
@@ -107,10 +107,11 @@ function report(
     root: values.root ?? '/',
     ...result,
     ...plan,
-    refusals: refusals.map((refusal) => ({ ...refusal })),
+    refusals: refusalsOf(refusals),
   };
   if (values.json !== undefined) out(`${JSON.stringify(document, null, 2)}\n`);
-  else out(`${shown ? '' : `${renderPlan(document, style)}`}${renderApply(document, style)}`);
+  else out(`${shown ? '' : renderPlan(document, style)}${renderApply(document, style)}`);
+  if (document.outcome === 'refused') for (const { error } of refusals) explain(error);
   return document.rebootNeeded ? EXIT.rebootNeeded : CODES[document.outcome];
 }
 
