@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { groupObstacles, TWIN_PORTS, isUserspace } from '../formats/nic-drivers.ts';
+import { groupObstacles, isUserspace, TWIN_PORTS } from '../formats/nic-drivers.ts';
 import { ToolError } from '../host/errors.ts';
 import type { Host, ReadHost } from '../host/host.ts';
 import type { Change } from '../plan/change.ts';
@@ -122,7 +122,12 @@ function judge(nic: Nic, nics: readonly Nic[], context: PlanContext, note: (sent
   const { address } = found;
   refuseStranger(nic, context);
   if (found.maxPayload.absent === 'garbled') {
-    throw refused('NIC_DEAD', address, 'the device no longer answers', 'remove it and rescan the bus, or reboot');
+    throw refused(
+      'NIC_DEAD',
+      address,
+      'the device no longer answers',
+      'remove it and rescan the bus, or reboot',
+    );
   }
   if (found.virtualFunctions.length > 0) {
     throw refused(
@@ -173,17 +178,26 @@ function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
   if (!isUserspace(found.driver.value)) return;
   const { holders } = facts.userspaceIo;
   if (holders.absent !== undefined) {
-    throw refused('NIC_HOLDERS_UNKNOWN', found.address, `who holds it cannot be read: ${holders.reason}`, 'run as root');
+    throw refused(
+      'NIC_HOLDERS_UNKNOWN',
+      found.address,
+      `who holds it cannot be read: ${holders.reason}`,
+      'run as root',
+    );
   }
   const group = found.iommuGroup.value;
   const paths = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
   // Which /dev/uioN is whose no fact tells, so any holder counts.
-  const own = (path: string) => (found.driver.value === 'vfio-pci' ? paths.includes(path) || /devices/.test(path) : /uio/.test(path));
+  const own = (path: string) =>
+    found.driver.value === 'vfio-pci' ? paths.includes(path) || /devices/.test(path) : /uio/.test(path);
   const holder = holders.value.find(({ path }) => own(path));
   if (holder !== undefined) throw held(found.address, holder);
 }
 
-function held(address: string, { pid, program, path }: { pid: number; program: string; path: string }): ToolError {
+function held(
+  address: string,
+  { pid, program, path }: { pid: number; program: string; path: string },
+): ToolError {
   return refused(
     'NIC_IN_USE',
     address,
@@ -207,13 +221,19 @@ function judgeVfio({ nic, found }: Nic, nics: readonly Nic[], { facts }: PlanCon
     );
   }
   if (facts.iommu.units.absent !== undefined) {
-    throw refused('IOMMU_UNKNOWN', address, `whether the IOMMU is on cannot be read: ${facts.iommu.units.reason}`);
+    throw refused(
+      'IOMMU_UNKNOWN',
+      address,
+      `whether the IOMMU is on cannot be read: ${facts.iommu.units.reason}`,
+    );
   }
   const group = facts.iommu.groups.value?.find(({ id }) => id === found.iommuGroup.value);
   if (group === undefined || !group.complete || !group.members.some((member) => member.address === address)) {
     throw refused('GROUP_UNKNOWN', address, 'the members of its IOMMU group cannot be read');
   }
-  const moving = new Set(nics.filter(({ wanted }) => wanted === 'vfio-pci').map((other) => other.found.address));
+  const moving = new Set(
+    nics.filter(({ wanted }) => wanted === 'vfio-pci').map((other) => other.found.address),
+  );
   const obstacles = groupObstacles(group.members).filter((member) => !moving.has(member.address));
   if (obstacles.length > 0) {
     const list = obstacles.map((member) => `${member.address} is on ${member.driver}`).join(', ');
@@ -225,7 +245,10 @@ function judgeVfio({ nic, found }: Nic, nics: readonly Nic[], { facts }: PlanCon
     );
   }
   if (facts.iommu.interruptRemapping.value !== true) {
-    const why = facts.iommu.interruptRemapping.absent === undefined ? 'the platform does not remap interrupts' : 'whether interrupts are remapped cannot be read';
+    const why =
+      facts.iommu.interruptRemapping.absent === undefined
+        ? 'the platform does not remap interrupts'
+        : 'whether interrupts are remapped cannot be read';
     throw refused(
       'NO_INTERRUPT_REMAPPING',
       address,
@@ -235,13 +258,20 @@ function judgeVfio({ nic, found }: Nic, nics: readonly Nic[], { facts }: PlanCon
   }
 }
 
-function judgeUio(found: PciFunction, driver: string, facts: PlanContext['facts'], note: (sentence: string) => void): void {
+function judgeUio(
+  found: PciFunction,
+  driver: string,
+  facts: PlanContext['facts'],
+  note: (sentence: string) => void,
+): void {
   refuseLocked(found.address, driver, facts);
   note(`${found.address}: ${driver} protects no memory from the device; vfio-pci with an IOMMU does`);
   const group = facts.iommu.groups.value?.find(({ id }) => id === found.iommuGroup.value);
   const type = group?.type.value;
   if (type !== undefined && type !== 'identity') {
-    note(`${found.address}: its IOMMU domain is ${type}; with ${driver} the device reaches no memory until iommu=pt`);
+    note(
+      `${found.address}: its IOMMU domain is ${type}; with ${driver} the device reaches no memory until iommu=pt`,
+    );
   }
 }
 
@@ -249,10 +279,20 @@ function judgeUio(found: PciFunction, driver: string, facts: PlanContext['facts'
 function refuseLocked(address: string, what: string, { kernel }: PlanContext['facts']): void {
   const lockdown = kernel.lockdown.value;
   if (lockdown === undefined || lockdown === 'none') return;
-  throw refused('KERNEL_LOCKED', address, `${what} is impossible: the kernel is locked down (${lockdown})`, 'use vfio-pci with an IOMMU');
+  throw refused(
+    'KERNEL_LOCKED',
+    address,
+    `${what} is impossible: the kernel is locked down (${lockdown})`,
+    'use vfio-pci with an IOMMU',
+  );
 }
 
-function twinPorts(nic: Nic, nics: readonly Nic[], { facts }: PlanContext, note: (sentence: string) => void): void {
+function twinPorts(
+  nic: Nic,
+  nics: readonly Nic[],
+  { facts }: PlanContext,
+  note: (sentence: string) => void,
+): void {
   const { found, wanted } = nic;
   const driver = kernelDriver(found) ?? '';
   if (!TWIN_PORTS.includes(driver)) return;
@@ -294,7 +334,8 @@ export async function bind(host: Host, address: string, wanted: string, sleep: S
     await probeUntil(host, address, sleep, (now) => now === wanted);
   }
   await setOverride(host, address, null);
-  for (let tries = 0; missingNode(host, address, wanted) !== undefined && tries < TRIES; tries++) await sleep(PAUSE);
+  for (let tries = 0; missingNode(host, address, wanted) !== undefined && tries < TRIES; tries++)
+    await sleep(PAUSE);
 }
 
 async function unbind(host: Host, address: string): Promise<void> {
@@ -310,7 +351,12 @@ async function unbind(host: Host, address: string): Promise<void> {
 function refuseHeldNow(host: ReadHost, address: string, driver: string): void {
   const holders = readHolders(host);
   if (holders.absent !== undefined) {
-    throw refused('NIC_HOLDERS_UNKNOWN', address, `who holds it cannot be read: ${holders.reason}`, 'run as root');
+    throw refused(
+      'NIC_HOLDERS_UNKNOWN',
+      address,
+      `who holds it cannot be read: ${holders.reason}`,
+      'run as root',
+    );
   }
   const node = deviceNodes(host, address, driver);
   const holder = holders.value.find(({ path }) => node.includes(path));
@@ -333,9 +379,13 @@ async function setOverride(host: Host, address: string, driver: string | null): 
   await writeToDevice(host, `${DEVICES}/${address}/driver_override`, driver ?? '');
   const now = currentOverride(host, address);
   if (now !== driver) {
-    throw new ToolError('OVERRIDE_NOT_TAKEN', `driver_override reads ${now ?? '(null)'} after ${driver ?? 'it was cleared'}`, {
-      subject: address,
-    });
+    throw new ToolError(
+      'OVERRIDE_NOT_TAKEN',
+      `driver_override reads ${now ?? '(null)'} after ${driver ?? 'it was cleared'}`,
+      {
+        subject: address,
+      },
+    );
   }
 }
 
@@ -352,10 +402,14 @@ async function probeUntil(
     if (right(currentDriver(host, address))) return;
     if (failure?.code === 'STUCK_IN_KERNEL') throw failure;
     if (tries === TRIES - 1) {
-      throw new ToolError('BIND_FAILED', `no driver took it in ${TRIES} tries: ${failure?.message ?? 'the kernel gives no reason'}`, {
-        subject: address,
-        hint: 'the kernel log (dmesg) tells why the driver refused it',
-      });
+      throw new ToolError(
+        'BIND_FAILED',
+        `no driver took it in ${TRIES} tries: ${failure?.message ?? 'the kernel gives no reason'}`,
+        {
+          subject: address,
+          hint: 'the kernel log (dmesg) tells why the driver refused it',
+        },
+      );
     }
   }
 }
@@ -371,7 +425,12 @@ async function refusal(write: Promise<void>): Promise<ToolError | undefined> {
 }
 
 /** The module of a driver that is to take a device again may have been unloaded meanwhile. */
-async function loadDriver(host: Host, address: string, driver: string | null, modalias: string | null): Promise<void> {
+async function loadDriver(
+  host: Host,
+  address: string,
+  driver: string | null,
+  modalias: string | null,
+): Promise<void> {
   if (driver !== null && host.stat(`${DRIVERS}/${driver}`) !== undefined) return;
   const name = driver !== null && isUserspace(driver) ? driver : (modalias ?? driver);
   if (name === null) return;
@@ -415,7 +474,8 @@ export function wrongDriver(host: ReadHost, address: string, wanted: string | nu
 function notBefore(change: Change, host: ReadHost): string | undefined {
   const before = change.before as Before;
   const now = currentDriver(host, change.target);
-  if (now !== before.driver) return `${change.target} is on ${now ?? 'no driver'}, not on ${before.driver ?? 'none'}`;
+  if (now !== before.driver)
+    return `${change.target} is on ${now ?? 'no driver'}, not on ${before.driver ?? 'none'}`;
   const override = currentOverride(host, change.target);
   if (override !== before.override) return `driver_override of ${change.target} is ${override ?? 'not set'}`;
   const wrong = missing(host, change.target, before.interfaces);

@@ -95,7 +95,11 @@ function fileStep(context: PlanContext, file: WantedFile): Step[] {
 export function fileBefore({ facts }: PlanContext, path: string): FileBefore {
   const fact = facts.ownFiles.files[path];
   if (fact?.absent !== undefined && fact.absent !== 'missing') {
-    throw refused('FILE_UNREADABLE', path, `cannot be replaced, because what is there cannot be read: ${fact.reason}`);
+    throw refused(
+      'FILE_UNREADABLE',
+      path,
+      `cannot be replaced, because what is there cannot be read: ${fact.reason}`,
+    );
   }
   const folders = missingFolders(new Set(facts.ownFiles.folders), path);
   return fact?.value === undefined
@@ -105,7 +109,11 @@ export function fileBefore({ facts }: PlanContext, path: string): FileBefore {
 
 function missingFolders(existing: ReadonlySet<string>, path: string): string[] {
   const missing: string[] = [];
-  for (let folder = posix.dirname(path); folder !== '/' && !existing.has(folder); folder = posix.dirname(folder)) {
+  for (
+    let folder = posix.dirname(path);
+    folder !== '/' && !existing.has(folder);
+    folder = posix.dirname(folder)
+  ) {
     missing.push(folder);
   }
   return missing;
@@ -137,12 +145,18 @@ function removeFolders(host: Host, folders: readonly string[]): void {
     try {
       host.remove(folder);
     } catch (error) {
-      if (!(error instanceof HostError) || (error.errno !== 'ENOTEMPTY' && error.errno !== 'EEXIST')) throw error;
+      if (!(error instanceof HostError) || (error.errno !== 'ENOTEMPTY' && error.errno !== 'EEXIST'))
+        throw error;
     }
   }
 }
 
-function difference(host: ReadHost, path: string, text: string | null, mode: number | null): string | undefined {
+function difference(
+  host: ReadHost,
+  path: string,
+  text: string | null,
+  mode: number | null,
+): string | undefined {
   const status = host.stat(path);
   if (status === undefined) return text === null ? undefined : `${path} is missing`;
   if (text === null) return `${path} is still there`;

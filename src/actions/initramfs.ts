@@ -45,7 +45,9 @@ export const initramfsAction: Action = defineAction({
     const { initramfs } = context.facts.ownFiles;
     if (initramfs.absent !== undefined) {
       if (context.profile.persistent && files.length > 0) {
-        note(`no initramfs is rebuilt (${initramfs.reason}): the unit bypass-setup.service binds the NICs at boot`);
+        note(
+          `no initramfs is rebuilt (${initramfs.reason}): the unit bypass-setup.service binds the NICs at boot`,
+        );
       }
       return [];
     }
@@ -88,7 +90,9 @@ export const initramfsAction: Action = defineAction({
     const lister = tool === 'mkinitramfs' ? 'lsinitramfs' : 'lsinitrd';
     const listing = await run(host, [lister, fresh], { timeout: COPY });
     if (!listing.stdout.includes(PACKED[tool])) {
-      throw new ToolError('INITRAMFS_INCOMPLETE', `the new image does not hold ${PACKED[tool]}`, { subject: image });
+      throw new ToolError('INITRAMFS_INCOMPLETE', `the new image does not hold ${PACKED[tool]}`, {
+        subject: image,
+      });
     }
     await run(host, ['sync', fresh], { timeout: COPY });
     await run(host, ['mv', fresh, image]);
@@ -116,7 +120,9 @@ export const initramfsAction: Action = defineAction({
 
   holdsBefore(change, host) {
     const { images, backup } = change.before as Before;
-    const left = [newName(change.target), `${backup}.part`, backup].filter((path) => host.stat(path) !== undefined);
+    const left = [newName(change.target), `${backup}.part`, backup].filter(
+      (path) => host.stat(path) !== undefined,
+    );
     if (left.length > 0) return `${left.join(', ')} is left over`;
     return notPutBack(host, OWN.images, images);
   },
@@ -133,9 +139,15 @@ function build(tool: Tool, path: string, release: string): string[] {
 }
 
 /** The text of all that goes into an image, as it is or as this plan writes it. */
-function earlyFiles({ facts, profile }: PlanContext, steps: ReturnType<typeof persistAction.plan>): string | undefined {
+function earlyFiles(
+  { facts, profile }: PlanContext,
+  steps: ReturnType<typeof persistAction.plan>,
+): string | undefined {
   if (!profile.persistent) return undefined;
-  const paths = facts.ownFiles.initramfs.value?.tool === 'dracut' ? [OWN.script, OWN.dracutModule] : [OWN.initTop, OWN.initramfsHook];
+  const paths =
+    facts.ownFiles.initramfs.value?.tool === 'dracut'
+      ? [OWN.script, OWN.dracutModule]
+      : [OWN.initTop, OWN.initramfsHook];
   const texts = paths.map((path) => {
     const step = steps.find(({ target }) => target === path);
     return (step?.after as { text?: string } | undefined)?.text ?? facts.ownFiles.files[path]?.value?.text;

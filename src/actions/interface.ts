@@ -99,14 +99,16 @@ async function restoreInterface(host: Host, current: string, state: InterfaceSta
     await link(name, 'down');
     await link(name, 'address', state.mac);
   }
-  if (state.mtu !== null && attribute(host, name, 'mtu') !== `${state.mtu}`) await link(name, 'mtu', `${state.mtu}`);
+  if (state.mtu !== null && attribute(host, name, 'mtu') !== `${state.mtu}`)
+    await link(name, 'mtu', `${state.mtu}`);
   if (state.master !== null && masterOf(host, name) !== state.master) {
     // A bond takes only what is down (drivers/net/bonding/bond_main.c, bond_enslave).
     await link(name, 'down');
     await link(name, 'master', state.master);
   }
   if (isUp(host, name) !== state.up) await link(name, state.up ? 'up' : 'down');
-  for (const address of lostAddresses(host, state)) await run(host, ['ip', 'address', 'replace', address, 'dev', name]);
+  for (const address of lostAddresses(host, state))
+    await run(host, ['ip', 'address', 'replace', address, 'dev', name]);
   for (const route of lostRoutes(host, state)) await run(host, routeCommand(route, name));
 }
 
@@ -122,9 +124,12 @@ export function missing(host: ReadHost, address: string, states: readonly Interf
     const mac = attribute(host, name, 'address');
     if (state.mac !== null && mac !== state.mac) wrong.push(`${name} has address ${mac}, not ${state.mac}`);
     if (isUp(host, name) !== state.up) wrong.push(`${name} is ${state.up ? 'down' : 'up'}`);
-    if (state.master !== null && masterOf(host, name) !== state.master) wrong.push(`${name} is not in ${state.master}`);
+    if (state.master !== null && masterOf(host, name) !== state.master)
+      wrong.push(`${name} is not in ${state.master}`);
     wrong.push(...lostAddresses(host, state).map((lost) => `${name} lacks ${lost}`));
-    wrong.push(...lostRoutes(host, state).map((route) => `the route to ${route.destination} over ${name} is missing`));
+    wrong.push(
+      ...lostRoutes(host, state).map((route) => `the route to ${route.destination} over ${name} is missing`),
+    );
     return wrong;
   });
 }
@@ -133,7 +138,9 @@ export function missing(host: ReadHost, address: string, states: readonly Interf
 export function interfacesOf(host: ReadHost, address: string): string[] {
   const folder = `/sys/bus/pci/devices/${address}`;
   const virtio = (host.list(folder) ?? []).filter((entry) => /^virtio\d+$/.test(entry));
-  return ['', ...virtio.map((entry) => `/${entry}`)].flatMap((below) => host.list(`${folder}${below}/net`) ?? []);
+  return ['', ...virtio.map((entry) => `/${entry}`)].flatMap(
+    (below) => host.list(`${folder}${below}/net`) ?? [],
+  );
 }
 
 /** By name, then by address, then the one that is left over. */

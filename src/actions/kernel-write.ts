@@ -14,12 +14,18 @@ const DEADLINE = 60_000;
 export async function writeToDevice(host: Host, path: string, value: string): Promise<void> {
   const result = await host.run(['tee', path], { input: value === '' ? '\n' : value, timeout: DEADLINE });
   if (result.timedOut) {
-    throw new ToolError('STUCK_IN_KERNEL', `the write of "${value}" did not return within ${DEADLINE / 1000} s`, {
-      subject: path,
-      hint: 'a process holds the device; end it (see /proc/*/fd), and the write completes; else reboot',
-    });
+    throw new ToolError(
+      'STUCK_IN_KERNEL',
+      `the write of "${value}" did not return within ${DEADLINE / 1000} s`,
+      {
+        subject: path,
+        hint: 'a process holds the device; end it (see /proc/*/fd), and the write completes; else reboot',
+      },
+    );
   }
   if (result.exitCode !== 0) {
-    throw new ToolError('WRITE_REFUSED', `the kernel refused "${value}": ${lastLine(result.stderr)}`, { subject: path });
+    throw new ToolError('WRITE_REFUSED', `the kernel refused "${value}": ${lastLine(result.stderr)}`, {
+      subject: path,
+    });
   }
 }

@@ -73,7 +73,11 @@ function moduleStep({ facts }: PlanContext, driver: UserspaceDriver): Step[] {
     );
   }
   if (facts.kernel.modules.value === false) {
-    throw refused('MODULES_DISABLED', missing.join(', '), 'no module can be loaded any more: modules_disabled is set');
+    throw refused(
+      'MODULES_DISABLED',
+      missing.join(', '),
+      'no module can be loaded any more: modules_disabled is set',
+    );
   }
   return [
     {
@@ -90,7 +94,7 @@ function moduleStep({ facts }: PlanContext, driver: UserspaceDriver): Step[] {
 
 /** The probe does not look for vfio_pci_core: it comes with vfio_pci, and another driver may hold it. */
 function wasLoadedWith(name: string, states: Readonly<Record<string, string>>): boolean {
-  return name === 'vfio_pci_core' && states['vfio_pci'] === 'loaded';
+  return name === 'vfio_pci_core' && states.vfio_pci === 'loaded';
 }
 
 /** Loaded, or built into the kernel. */

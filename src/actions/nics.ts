@@ -1,4 +1,4 @@
-import { BIFURCATED, SOLARFLARE, isUserspace } from '../formats/nic-drivers.ts';
+import { BIFURCATED, isUserspace, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { ResolvedNic, UserspaceDriver } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
@@ -28,15 +28,22 @@ export function nicsOf({ facts, profile }: PlanContext, note: (sentence: string)
         const core = ready
           ? 'its RDMA nodes are there'
           : 'it needs rdma-core and its RDMA driver (mlx5_ib, mana_ib), which make /dev/infiniband/uverbs*';
-        note(`${nic.address} (${driver}): correctly not bound; its poll-mode driver works beside the kernel; ${core}`);
+        note(
+          `${nic.address} (${driver}): correctly not bound; its poll-mode driver works beside the kernel; ${core}`,
+        );
       }
       return [{ nic, found, wanted: null }];
     }
     if (driver !== null && SOLARFLARE.includes(driver)) {
       const present = facts.stacks.onload.value;
       if (onload.includes(nic.stack) || (nic.driver !== null && present !== undefined)) {
-        const what = present === undefined ? 'Onload is not installed yet' : `Onload ${present.driver ?? 'is installed'}`;
-        note(`${nic.address} (${driver}): correctly not bound; Onload, ef_vi and TCPDirect work on top of it; ${what}`);
+        const what =
+          present === undefined
+            ? 'Onload is not installed yet'
+            : `Onload ${present.driver ?? 'is installed'}`;
+        note(
+          `${nic.address} (${driver}): correctly not bound; Onload, ef_vi and TCPDirect work on top of it; ${what}`,
+        );
         return [{ nic, found, wanted: null }];
       }
     }
@@ -70,6 +77,9 @@ export function leavingNicsOf(context: PlanContext): Nic[] {
 
 /** The user-space drivers that the profile names, those of virtual functions too. */
 export function wantedDrivers(context: PlanContext): Set<UserspaceDriver> {
-  const drivers = nicsOf(context).flatMap(({ nic, wanted }) => [wanted, ...(nic.vfs ?? []).map((vf) => vf.driver)]);
+  const drivers = nicsOf(context).flatMap(({ nic, wanted }) => [
+    wanted,
+    ...(nic.vfs ?? []).map((vf) => vf.driver),
+  ]);
   return new Set(drivers.filter((driver) => driver !== null));
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type { ReadHost } from '../host/host.ts';
 import { OWN } from '../formats/own-files.ts';
+import type { ReadHost } from '../host/host.ts';
 import { accessAction, vfioNicsOf } from './access.ts';
 import { defineAction } from './define.ts';
 import { run } from './run.ts';
@@ -78,7 +78,9 @@ export const nodeAction = defineAction({
     const status = node === undefined ? undefined : host.stat(node);
     if (status === undefined || uid === null) return undefined;
     const same = status.uid === uid && status.gid === gid && status.mode === mode;
-    return same ? undefined : `${node} has owner ${status.uid}:${status.gid}, mode ${status.mode.toString(8)}`;
+    return same
+      ? undefined
+      : `${node} has owner ${status.uid}:${status.gid}, mode ${status.mode.toString(8)}`;
   },
 });
 

@@ -10,9 +10,13 @@ export const noIommuAction = defineAction({
 
   plan(context, note) {
     const { facts } = context;
-    const asking = userspaceNicsOf(context).filter(({ nic, wanted }) => wanted === 'vfio-pci' && nic.allowNoIommu);
+    const asking = userspaceNicsOf(context).filter(
+      ({ nic, wanted }) => wanted === 'vfio-pci' && nic.allowNoIommu,
+    );
     if (asking.length === 0 || facts.iommu.units.absent !== 'missing') return [];
-    note('without an IOMMU a bound NIC can reach all memory of the host; the kernel is tainted until it boots again');
+    note(
+      'without an IOMMU a bound NIC can reach all memory of the host; the kernel is tainted until it boots again',
+    );
     if (facts.userspaceIo.unsafeNoIommu.value === true) return [];
     return [
       {
@@ -33,7 +37,9 @@ export const noIommuAction = defineAction({
 
   verify(_change, host) {
     const value = read(host);
-    return value === 'Y' ? undefined : `${PARAMETER} is ${value ?? 'missing: the kernel is built without it'}`;
+    return value === 'Y'
+      ? undefined
+      : `${PARAMETER} is ${value ?? 'missing: the kernel is built without it'}`;
   },
 
   async revert(_change, host) {

@@ -15,7 +15,12 @@ export const persistAction = defineFileAction('persist', (context) => {
   return [
     { path: OWN.script, text: script, mode: 0o755, summary: `${OWN.script}: binds ${names} at boot` },
     ...softdeps(nics),
-    { path: OWN.unit, text: unit(), summary: `${OWN.unit}: runs it before the network is configured`, refresh: reload },
+    {
+      path: OWN.unit,
+      text: unit(),
+      summary: `${OWN.unit}: runs it before the network is configured`,
+      refresh: reload,
+    },
     {
       path: OWN.wants,
       text: `${header()}[Unit]\nWants=bypass-setup.service\n`,
@@ -52,7 +57,9 @@ function softdeps(nics: readonly Nic[]): WantedFile[] {
   });
   if (lines.length === 0) return [];
   const text = header() + [...new Set(lines)].sort().join('');
-  return [{ path: OWN.modprobe, text, summary: `${OWN.modprobe}: vfio-pci is loaded before their kernel drivers` }];
+  return [
+    { path: OWN.modprobe, text, summary: `${OWN.modprobe}: vfio-pci is loaded before their kernel drivers` },
+  ];
 }
 
 /** systemd.special(7), network-pre.target: everything that configures the network comes after it. */
@@ -77,12 +84,29 @@ function early({ facts }: PlanContext, script: string): WantedFile[] {
   const tool = facts.ownFiles.initramfs.value?.tool;
   if (tool === 'mkinitramfs') {
     return [
-      { path: OWN.initTop, text: script, mode: 0o755, summary: `${OWN.initTop}: the same in the initramfs, before udev` },
-      { path: OWN.initramfsHook, text: HOOK, mode: 0o755, summary: `${OWN.initramfsHook}: packs what it needs` },
+      {
+        path: OWN.initTop,
+        text: script,
+        mode: 0o755,
+        summary: `${OWN.initTop}: the same in the initramfs, before udev`,
+      },
+      {
+        path: OWN.initramfsHook,
+        text: HOOK,
+        mode: 0o755,
+        summary: `${OWN.initramfsHook}: packs what it needs`,
+      },
     ];
   }
   if (tool === 'dracut') {
-    return [{ path: OWN.dracutModule, text: DRACUT, mode: 0o755, summary: `${OWN.dracutModule}: the same in the initramfs` }];
+    return [
+      {
+        path: OWN.dracutModule,
+        text: DRACUT,
+        mode: 0o755,
+        summary: `${OWN.dracutModule}: the same in the initramfs`,
+      },
+    ];
   }
   return [];
 }

@@ -86,5 +86,10 @@ function refuseUppers({ facts }: PlanContext, address: string, name: string, mas
   const uppers = interfaces.filter((entry) => entry.lowers.includes(name) && entry.name !== master);
   if (uppers.length === 0) return;
   const list = uppers.map((entry) => entry.name).join(', ');
-  throw refused('NIC_HAS_UPPER', `${address} (${name})`, `${list} is on top of it, and would be lost`, `ip link delete ${uppers[0]?.name}`);
+  throw refused(
+    'NIC_HAS_UPPER',
+    `${address} (${name})`,
+    `${list} is on top of it, and would be lost`,
+    `ip link delete ${uppers[0]?.name}`,
+  );
 }

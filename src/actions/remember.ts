@@ -28,7 +28,9 @@ export const rememberAction = defineFileAction('remember', (context) => {
   const old = parse(fileBefore(context, OWN.memory).text);
   const text = `${JSON.stringify({ ...old, ...Object.fromEntries(entries) }, null, 2)}\n`;
   const names = entries.map(([address]) => address).join(', ');
-  return [{ path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` }];
+  return [
+    { path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` },
+  ];
 });
 
 /** One that is damaged is written anew; the action keeps its text for undo. */

@@ -57,7 +57,10 @@ function initramfs(host: ReadHost): Fact<Initramfs> {
     () => image(host, 'dracut', dracut ?? '/usr/bin/dracut', `/boot/initramfs-${release}.img`),
     () => image(host, 'dracut', dracut ?? '/usr/bin/dracut', `/boot/initrd.img-${release}`),
   ];
-  return firstKnown(absent('missing', 'neither initramfs-tools nor dracut', '/usr/sbin/mkinitramfs'), ...tools);
+  return firstKnown(
+    absent('missing', 'neither initramfs-tools nor dracut', '/usr/sbin/mkinitramfs'),
+    ...tools,
+  );
 }
 
 function image(host: ReadHost, tool: Initramfs['tool'], program: string, path: string): Fact<Initramfs> {

@@ -54,11 +54,14 @@ async function crashed(work: Promise<unknown>): Promise<void> {
 function same(host: KernelSimulator, before: KernelSimulator): void {
   const was = before.tree();
   const now = host.tree();
-  const differences = [...new Set([...was.keys(), ...now.keys()])].filter((path) => was.get(path) !== now.get(path));
+  const differences = [...new Set([...was.keys(), ...now.keys()])].filter(
+    (path) => was.get(path) !== now.get(path),
+  );
   expect(differences.map((path) => `${path}: ${was.get(path)} -> ${now.get(path)}`)).toEqual([]);
 }
 
-const check = (property: fc.IAsyncProperty<[RandomHost]>, numRuns: number) => fc.assert(property, { numRuns });
+const check = (property: fc.IAsyncProperty<[RandomHost]>, numRuns: number) =>
+  fc.assert(property, { numRuns });
 
 describe('the laws, on the simulated kernel', () => {
   it('[B18] [H10] law 1: after an apply there is nothing to plan, and law 2: undo leaves the host as it was', async () => {

@@ -7,6 +7,7 @@ import type {
   FileStatus,
   Host,
   KernelAnswers,
+  Lock,
   Question,
   RunOptions,
   RunResult,
@@ -19,7 +20,14 @@ import { LinkWalk } from '../../src/host/link-walk.ts';
  */
 
 type Node =
-  | { readonly kind: 'file'; readonly text: string; readonly bytes?: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
+  | {
+      readonly kind: 'file';
+      readonly text: string;
+      readonly bytes?: Uint8Array;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
   | { readonly kind: 'device'; readonly mode: number; readonly uid: number; readonly gid: number }
   | { readonly kind: 'dir' }
   | { readonly kind: 'link'; readonly target: string }
@@ -108,6 +116,7 @@ export class KernelSimulator implements Host {
   private probes = new Map<string, number>();
   private nextIndex = 1000;
   private down = false;
+  private readonly locks = new Map<string, string>();
   private readonly walk = new LinkWalk((path) => {
     const node = this.nodes.get(path);
     if (node?.kind === 'link') return { link: node.target };
@@ -146,6 +155,8 @@ export class KernelSimulator implements Host {
   /** After a crash of the tool, or before the next run: no more faults, and the count begins anew. */
   restart(faults: Faults = {}): void {
     this.down = false;
+    // flock(2) ends with the process.
+    this.locks.clear();
     this.faults = faults;
     this.operations.length = 0;
   }
@@ -160,8 +171,13 @@ export class KernelSimulator implements Host {
       tree.set(path, `${node.kind}${owner} ${content}`);
     }
     for (const [name, dev] of this.netdevs) {
-      const routes = dev.routes.map(({ interfaces: _, ...route }) => JSON.stringify(Object.entries(route).sort())).sort();
-      tree.set(`net:${name}`, JSON.stringify({ ...dev, index: 0, addresses: [...dev.addresses].sort(), routes }));
+      const routes = dev.routes
+        .map(({ interfaces: _, ...route }) => JSON.stringify(Object.entries(route).sort()))
+        .sort();
+      tree.set(
+        `net:${name}`,
+        JSON.stringify({ ...dev, index: 0, addresses: [...dev.addresses].sort(), routes }),
+      );
     }
     return tree;
   }
@@ -230,7 +246,9 @@ export class KernelSimulator implements Host {
     }
     if (question === 'addresses') {
       return [...this.netdevs.values()].flatMap((dev) =>
-        [...dev.addresses].sort().map((address) => ({ family: familyOf(address), address, interface: dev.index })),
+        [...dev.addresses]
+          .sort()
+          .map((address) => ({ family: familyOf(address), address, interface: dev.index })),
       );
     }
     if (question === 'routes') return [...this.netdevs.values()].flatMap((dev) => dev.routes);
@@ -244,21 +262,46 @@ export class KernelSimulator implements Host {
   }
 
   replaceFile(path: string, text: string, mode?: number): void {
-    this.operation(`replace ${path}`, () => {
+    this.operation(
+      `replace ${path}`,
+      () => {
+        const old = this.beside(path);
+        const owner = old?.kind === 'file' ? old : { mode: 0o644, uid: 0, gid: 0 };
+        this.put(path, { kind: 'file', text, mode: mode ?? owner.mode, uid: owner.uid, gid: owner.gid });
+      },
+      () => {
+        // fsync is done, rename is not.
+        this.put(`${posix.dirname(path)}/.${posix.basename(path)}.4711.tmp`, {
+          kind: 'file',
+          text,
+          mode: 0o600,
+          uid: 0,
+          gid: 0,
+        });
+      },
+    );
+  }
+
+  appendFile(path: string, text: string): void {
+    this.operation(`append ${path}`, () => {
       const old = this.beside(path);
-      const owner = old?.kind === 'file' ? old : { mode: 0o644, uid: 0, gid: 0 };
-      this.put(path, { kind: 'file', text, mode: mode ?? owner.mode, uid: owner.uid, gid: owner.gid });
-    }, () => {
-      // fsync is done, rename is not.
-      this.put(`${posix.dirname(path)}/.${posix.basename(path)}.4711.tmp`, { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 });
+      const node = old?.kind === 'file' ? old : { text: '', mode: 0o600, uid: 0, gid: 0 };
+      this.put(path, { kind: 'file', text: node.text + text, mode: node.mode, uid: node.uid, gid: node.gid });
     });
+  }
+
+  async lock(path: string, holder: string): Promise<Lock | undefined> {
+    if (this.locks.has(path)) return undefined;
+    this.locks.set(path, holder);
+    return { release: () => void this.locks.delete(path) };
   }
 
   remove(path: string): void {
     this.operation(`rm ${path}`, () => {
       const here = this.walk.beside(path);
       if (here === undefined || !this.nodes.has(here)) return;
-      if ((this.children.get(here)?.size ?? 0) > 0) throw new HostError('remove', path, { code: 'ENOTEMPTY' });
+      if ((this.children.get(here)?.size ?? 0) > 0)
+        throw new HostError('remove', path, { code: 'ENOTEMPTY' });
       this.drop(here);
     });
   }
@@ -321,7 +364,8 @@ export class KernelSimulator implements Host {
         // drivers/base/bus.c, unbind_store: ENODEV unless it is this driver's.
         if (this.driverOf(device) !== driver[1]) throw fail('ENODEV');
         this.unbind(device);
-      } else if (this.driverOf(device) !== undefined || !this.matches(device, driver[1] ?? '')) throw fail('ENODEV');
+      } else if (this.driverOf(device) !== undefined || !this.matches(device, driver[1] ?? ''))
+        throw fail('ENODEV');
       else this.attach(device, driver[1] ?? '', fail);
     } else if (real === `${PCI}/drivers_probe`) {
       const device = this.device(text);
@@ -359,7 +403,9 @@ export class KernelSimulator implements Host {
     const tries = (this.probes.get(address) ?? 0) + 1;
     this.probes.set(address, tries);
     if (tries < (this.faults.slowProbe?.[address] ?? 0)) return;
-    const driver = [...(this.children.get(`${PCI}/drivers`) ?? [])].find((name) => this.matches(device, name));
+    const driver = [...(this.children.get(`${PCI}/drivers`) ?? [])].find((name) =>
+      this.matches(device, name),
+    );
     if (driver !== undefined) this.attach(device, driver, fail);
   }
 
@@ -371,7 +417,8 @@ export class KernelSimulator implements Host {
       if (refusal !== undefined) throw fail(refusal);
       if (group === undefined) {
         // drivers/vfio/group.c, vfio_noiommu_group_alloc: a group of its own, only where the parameter allows it.
-        if (this.readText('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode')?.trim() !== 'Y') throw fail('EINVAL');
+        if (this.readText('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode')?.trim() !== 'Y')
+          throw fail('EINVAL');
         const number = this.freeGroup();
         this.link(`/sys/kernel/iommu_groups/${number}/devices/${address}`, device);
         this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${number}`);
@@ -383,7 +430,13 @@ export class KernelSimulator implements Host {
       }
     } else if (USERSPACE.includes(driver)) {
       const number = this.children.get('/sys/class/uio')?.size ?? 0;
-      this.put(`${device}/uio/uio${number}/name`, { kind: 'file', text: `${driver}\n`, mode: 0o444, uid: 0, gid: 0 });
+      this.put(`${device}/uio/uio${number}/name`, {
+        kind: 'file',
+        text: `${driver}\n`,
+        mode: 0o444,
+        uid: 0,
+        gid: 0,
+      });
       this.link(`/sys/class/uio/uio${number}`, `${device}/uio/uio${number}`);
       this.put(`/dev/uio${number}`, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
     } else for (const net of this.hardware.get(address)?.interfaces ?? []) this.register(device, net);
@@ -397,7 +450,8 @@ export class KernelSimulator implements Host {
     const group = this.readLink(`${device}/iommu_group`);
     if (this.isHeld(device)) throw new Stuck();
     for (const path of [...this.nodes.keys()]) {
-      if (!path.startsWith(`${device}/`) || !/^(virtio\d+\/)?net\/[^/]+$/.test(path.slice(device.length + 1))) continue;
+      if (!path.startsWith(`${device}/`) || !/^(virtio\d+\/)?net\/[^/]+$/.test(path.slice(device.length + 1)))
+        continue;
       this.unregister(path);
     }
     for (const name of this.children.get(`${device}/uio`) ?? []) {
@@ -423,10 +477,14 @@ export class KernelSimulator implements Host {
   /** drivers/vfio/vfio_main.c, vfio_unregister_group_dev waits until the last user has gone. */
   private isHeld(device: string): boolean {
     const group = this.readLink(`${device}/iommu_group`);
-    const nodes = group === undefined ? [] : [`/dev/vfio/${posix.basename(group)}`, `/dev/vfio/noiommu-${posix.basename(group)}`];
+    const nodes =
+      group === undefined
+        ? []
+        : [`/dev/vfio/${posix.basename(group)}`, `/dev/vfio/noiommu-${posix.basename(group)}`];
     if (this.driverOf(device) !== 'vfio-pci') return false;
     return [...this.nodes].some(
-      ([path, node]) => /^\/proc\/\d+\/fd\//.test(path) && node.kind === 'link' && nodes.includes(node.target),
+      ([path, node]) =>
+        /^\/proc\/\d+\/fd\//.test(path) && node.kind === 'link' && nodes.includes(node.target),
     );
   }
 
@@ -453,7 +511,14 @@ export class KernelSimulator implements Host {
     this.put(`${folder}/carrier`, { kind: 'denied', errno: 'EINVAL' });
     this.link(`${folder}/device`, `${device}${net.below}`);
     this.link(`/sys/class/net/${name}`, folder);
-    this.netdevs.set(name, { name, index, permanent: net.permanent, kind: undefined, addresses: [], routes: [] });
+    this.netdevs.set(name, {
+      name,
+      index,
+      permanent: net.permanent,
+      kind: undefined,
+      addresses: [],
+      routes: [],
+    });
   }
 
   private freeName(): string {
@@ -533,9 +598,21 @@ export class KernelSimulator implements Host {
     const known = new RegExp(`/${module.replaceAll('_', '[-_]')}\\.ko`).test(dependencies);
     if (!known && module !== 'vfio_pci_core') throw new HostError('read', module, { code: 'ENOENT' });
     for (const needed of NEEDS[module] ?? []) this.load(needed);
-    this.put(`/sys/module/${module}/initstate`, { kind: 'file', text: 'live\n', mode: 0o444, uid: 0, gid: 0 });
+    this.put(`/sys/module/${module}/initstate`, {
+      kind: 'file',
+      text: 'live\n',
+      mode: 0o444,
+      uid: 0,
+      gid: 0,
+    });
     for (const [name, value] of Object.entries(PARAMETERS[module] ?? {})) {
-      this.put(`/sys/module/${module}/parameters/${name}`, { kind: 'file', text: `${value}\n`, mode: 0o644, uid: 0, gid: 0 });
+      this.put(`/sys/module/${module}/parameters/${name}`, {
+        kind: 'file',
+        text: `${value}\n`,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+      });
     }
     const driver = DRIVER_OF[module];
     if (driver !== undefined) this.addDriver(driver);
@@ -543,13 +620,15 @@ export class KernelSimulator implements Host {
   }
 
   private unload(module: string): void {
-    if (!this.nodes.has(`/sys/module/${module}/initstate`)) throw new HostError('write', module, { code: 'ENOENT' });
+    if (!this.nodes.has(`/sys/module/${module}/initstate`))
+      throw new HostError('write', module, { code: 'ENOENT' });
     const users = Object.entries(NEEDS).filter(
       ([other, needs]) => needs.includes(module) && this.nodes.has(`/sys/module/${other}/initstate`),
     );
     const driver = DRIVER_OF[module];
     const bound = [...(this.children.get(`${PCI}/drivers/${driver}`) ?? [])].filter((name) => /:/.test(name));
-    if (users.length > 0 || (driver !== undefined && bound.length > 0)) throw new HostError('write', module, { code: 'EBUSY' });
+    if (users.length > 0 || (driver !== undefined && bound.length > 0))
+      throw new HostError('write', module, { code: 'EBUSY' });
     this.drop(`/sys/module/${module}`);
     if (driver !== undefined) this.drop(`${PCI}/drivers/${driver}`);
     if (module === 'vfio') {
@@ -589,7 +668,9 @@ export class KernelSimulator implements Host {
         ...(words.includes('metric') ? { priority: Number(after('metric')) } : {}),
         ...(words.includes('src') ? { source: after('src') } : {}),
       };
-      const others = dev.routes.filter((other) => other.destination !== destination || other.table !== route.table);
+      const others = dev.routes.filter(
+        (other) => other.destination !== destination || other.table !== route.table,
+      );
       this.netdevs.set(name, { ...dev, routes: [...others, route] });
     } else {
       const [what = '', value = ''] = words.slice(words.indexOf('dev') + 2);
@@ -608,7 +689,8 @@ export class KernelSimulator implements Host {
     if (this.netdevs.has(name)) throw new HostError('write', name, { code: 'EEXIST' });
     const target = `${posix.dirname(folder)}/${name}`;
     for (const [path, node] of [...this.nodes]) {
-      if (path === folder || path.startsWith(`${folder}/`)) this.put(target + path.slice(folder.length), node);
+      if (path === folder || path.startsWith(`${folder}/`))
+        this.put(target + path.slice(folder.length), node);
     }
     this.drop(folder);
     this.drop(`/sys/class/net/${dev.name}`);
@@ -656,9 +738,17 @@ export class KernelSimulator implements Host {
   /** What a build would pack, as text: the scripts that are there. */
   buildImage(path: string, release: string): void {
     const packed = ['scripts/init-top/udev'];
-    if (this.nodes.has('/etc/initramfs-tools/scripts/init-top/bypass-setup')) packed.push('scripts/init-top/bypass-setup');
-    if (this.nodes.has('/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh')) packed.push('hooks/pre-udev/00-override');
-    this.put(path, { kind: 'file', text: `image ${release}\n${packed.join('\n')}\n`, mode: 0o600, uid: 0, gid: 0 });
+    if (this.nodes.has('/etc/initramfs-tools/scripts/init-top/bypass-setup'))
+      packed.push('scripts/init-top/bypass-setup');
+    if (this.nodes.has('/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh'))
+      packed.push('hooks/pre-udev/00-override');
+    this.put(path, {
+      kind: 'file',
+      text: `image ${release}\n${packed.join('\n')}\n`,
+      mode: 0o600,
+      uid: 0,
+      gid: 0,
+    });
   }
 
   // The tree
@@ -691,7 +781,10 @@ export class KernelSimulator implements Host {
   }
 
   private put(path: string, node: Node): void {
-    const real = posix.join(this.walk.follow(posix.dirname(path)) ?? posix.dirname(path), posix.basename(path));
+    const real = posix.join(
+      this.walk.follow(posix.dirname(path)) ?? posix.dirname(path),
+      posix.basename(path),
+    );
     this.nodes.set(real, node);
     if (node.kind === 'dir' && !this.children.has(real)) this.children.set(real, new Set());
     for (let here = real; here !== '/'; here = posix.dirname(here)) {
@@ -714,7 +807,8 @@ export class KernelSimulator implements Host {
 
   /** Makes of a recording what a kernel would show of itself. */
   private settle(): void {
-    for (const folder of ['/sys/module', '/sys/class/uio', '/sys/kernel/iommu_groups', '/dev']) this.makeFolder(folder);
+    for (const folder of ['/sys/module', '/sys/class/uio', '/sys/kernel/iommu_groups', '/dev'])
+      this.makeFolder(folder);
     this.takeAnswers();
     this.straightenLinks();
     for (const address of this.children.get(`${PCI}/devices`) ?? []) {
@@ -728,7 +822,8 @@ export class KernelSimulator implements Host {
       }
       this.hardware.set(address, this.hardwareOf(address, device, driver));
     }
-    if (this.nodes.has(PCI)) this.put(`${PCI}/drivers_probe`, { kind: 'file', text: '', mode: 0o200, uid: 0, gid: 0 });
+    if (this.nodes.has(PCI))
+      this.put(`${PCI}/drivers_probe`, { kind: 'file', text: '', mode: 0o200, uid: 0, gid: 0 });
   }
 
   /** The recording may lead from one interface to another through /sys/class/net; the kernel's own links do not. */
@@ -775,7 +870,12 @@ export class KernelSimulator implements Host {
 
   private hardwareOf(address: string, device: string, driver: string | undefined): Hardware {
     if (driver !== undefined && !USERSPACE.includes(driver)) {
-      const folders = ['', ...[...(this.children.get(device) ?? [])].filter((name) => /^virtio\d+$/.test(name)).map((name) => `/${name}`)];
+      const folders = [
+        '',
+        ...[...(this.children.get(device) ?? [])]
+          .filter((name) => /^virtio\d+$/.test(name))
+          .map((name) => `/${name}`),
+      ];
       const interfaces = folders.flatMap((below) =>
         [...(this.children.get(`${device}${below}/net`) ?? [])].map((name) => {
           const mac = this.readText(`${device}${below}/net/${name}/address`)?.trim() ?? '';
@@ -806,7 +906,11 @@ export class KernelSimulator implements Host {
 /** The write does not come back. */
 class Stuck extends Error {}
 
-type Program = (this: KernelSimulator, args: readonly string[], input: string) => RunResult | undefined | void;
+type Program = (
+  this: KernelSimulator,
+  args: readonly string[],
+  input: string,
+) => RunResult | undefined;
 
 const nothing: Program = () => undefined;
 

@@ -1,7 +1,8 @@
-import type { Action, PlanContext } from '../../src/actions/define.ts';
+import type { Action } from '../../src/actions/define.ts';
 import { actionsWith } from '../../src/actions/index.ts';
 import type { Host } from '../../src/host/host.ts';
-import type { Change } from '../../src/plan/change.ts';
+import type { Change, Plan } from '../../src/plan/change.ts';
+import { planChanges } from '../../src/plan/planner.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
 import { factsOf } from './hosts.ts';
 import type { KernelSimulator } from './kernel-simulator.ts';
@@ -11,23 +12,8 @@ export const ACTIONS = actionsWith(async () => {});
 
 const byName = new Map(ACTIONS.map((action) => [action.name, action]));
 
-export interface LittlePlan {
-  readonly changes: readonly Change[];
-  readonly notes: readonly string[];
-}
-
-export function planOf(context: PlanContext): LittlePlan {
-  const notes: string[] = [];
-  const changes = ACTIONS.flatMap((action) =>
-    action
-      .plan(context, (sentence) => notes.push(sentence))
-      .map((step): Change => ({ ...step, id: `${action.name}:${step.target}`, action: action.name })),
-  );
-  return { changes, notes: [...new Set(notes)] };
-}
-
-export function planFor(host: KernelSimulator, profile: ResolvedProfile): LittlePlan {
-  return planOf({ facts: factsOf(host), profile });
+export function planFor(host: KernelSimulator, profile: ResolvedProfile): Plan {
+  return planChanges(factsOf(host), profile, ACTIONS);
 }
 
 /** What a journal holds: changes that were begun, through JSON as they would be after a crash. */

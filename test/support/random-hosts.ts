@@ -108,14 +108,27 @@ function addNics(host: HostBuilder, random: RandomHost): void {
   const bonded: string[] = [];
   host.set('/sys/bus/pci/drivers/e1000e', 'a folder');
   const answers = {
-    links: [{ index: 90, name: 'bond0', kind: 'bond' }] as { index: number; name: string; kind?: string; permanentAddress?: string }[],
+    links: [{ index: 90, name: 'bond0', kind: 'bond' }] as {
+      index: number;
+      name: string;
+      kind?: string;
+      permanentAddress?: string;
+    }[],
     addresses: [] as { family: 'inet' | 'inet6'; address: string; interface: number }[],
-    routes: [] as { family: 'inet'; destination: string; gateway?: string; interfaces: number[]; table: number; type: string }[],
+    routes: [] as {
+      family: 'inet';
+      destination: string;
+      gateway?: string;
+      interfaces: number[];
+      table: number;
+      type: string;
+    }[],
   };
   random.nics.forEach((entry, index) => {
     const address = addressOf(index);
     const kernel = entry.driver !== 'none' && entry.driver !== 'vfio-pci';
-    const override = entry.override === 'nothing' ? undefined : entry.override === 'own' ? entry.driver : 'vfio-pci';
+    const override =
+      entry.override === 'nothing' ? undefined : entry.override === 'own' ? entry.driver : 'vfio-pci';
     const device = addPci(host, {
       address,
       above: '/sys/devices/pci0000:00',
@@ -156,9 +169,20 @@ function addNics(host: HostBuilder, random: RandomHost): void {
     if (!entry.up) return;
     answers.addresses.push({ family: 'inet6', address: `2001:db8::${number}/64`, interface: number });
     const main = { family: 'inet', interfaces: [number], table: 254, type: 'unicast' } as const;
-    answers.routes.push({ ...main, interfaces: [number], destination: `198.51.${number}.0/24`, gateway: `192.0.2.${number + 100}` });
+    answers.routes.push({
+      ...main,
+      interfaces: [number],
+      destination: `198.51.${number}.0/24`,
+      gateway: `192.0.2.${number + 100}`,
+    });
   });
-  addInterface(host, { name: 'bond0', index: 90, address: '02:00:5e:00:00:90', type: 'bond', lowers: bonded });
+  addInterface(host, {
+    name: 'bond0',
+    index: 90,
+    address: '02:00:5e:00:00:90',
+    type: 'bond',
+    lowers: bonded,
+  });
   host.lines('/sys/devices/virtual/net/bond0/bonding', { slaves: bonded.sort().join(' ') });
   host.answers(answers as Parameters<HostBuilder['answers']>[0]);
   if (Object.keys(memory).length > 0) {
