@@ -262,7 +262,8 @@ class NodeHost implements Host {
       if (status?.isDirectory()) fs.rmdirSync(outside);
       else if (status !== undefined) fs.unlinkSync(outside);
     } catch (error) {
-      throw new HostError('remove', path, error);
+      // A file where the path has a folder: absent too, and lstat(2) says so with an errno of its own.
+      if (errnoName(error) !== 'ENOTDIR') throw new HostError('remove', path, error);
     } finally {
       this.forget();
     }

@@ -20,8 +20,8 @@ export function renderPlan(plan: Shown, style: Style): string {
   return `${[...lines, paint(style, 'bold', sum(plan))].join('\n')}\n`;
 }
 
-/** The same as a shell script. It is for reading and for by hand; it takes nothing back. */
-export function renderCommands({ changes }: Shown, profile: string): string {
+/** The same as a shell script, to read or to do by hand; it takes nothing back, and keeps to what the guard says. */
+export function renderCommands({ changes, refusals }: Shown, profile: string): string {
   const head = [
     '#!/bin/sh',
     `# What "bypass-setup apply -f ${plain(profile)}" would do on this host now.`,
@@ -32,7 +32,9 @@ export function renderCommands({ changes }: Shown, profile: string): string {
     `# ${plain(`${change.target}: ${change.summary}`)} (${change.scope}${EFFECT[change.effect]})`,
     ...change.commands,
   ]);
-  return `${[...head, ...parts.flat()].join('\n')}\n`;
+  const refused = refusals.map(({ target, sentence }) => `# REFUSED ${plain(`${target}: ${sentence}`)}`);
+  const stop = refused.length === 0 ? [] : ['', ...refused, 'exit 4'];
+  return `${[...head, ...stop, ...parts.flat()].join('\n')}\n`;
 }
 
 function renderChange(change: Change, style: Style): string[] {

@@ -74,7 +74,7 @@ describe('[H10] a run that fails', () => {
       return stuck.revert(change, on);
     };
     const result = await apply(host, { ...stuck, revert });
-    expect(result).toMatchObject({ outcome: 'left', left: ['/etc/b: /etc/b: is held'] });
+    expect(result).toMatchObject({ outcome: 'left', left: ['/etc/b: is held'] });
     expect(host.state()).toMatchObject({ '/etc/a': 'old a', '/sys/c': 'old c' });
   });
 

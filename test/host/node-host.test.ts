@@ -531,7 +531,7 @@ describe('removing', () => {
       folder: { link: outside },
     });
     const host = openHost(root);
-    for (const path of ['/file', '/link', '/empty', '/none', '/none/x', '/file/x', '/folder/victim'])
+    for (const path of ['/file/x', '/file', '/link', '/empty', '/none', '/none/x', '/folder/victim'])
       host.remove(path);
     expect(outcome(() => host.remove('/full'))).toBe('HOST_REMOVE /full ENOTEMPTY');
     expect(snapshot(root)).toEqual({

@@ -906,11 +906,7 @@ export class KernelSimulator implements Host {
 /** The write does not come back. */
 class Stuck extends Error {}
 
-type Program = (
-  this: KernelSimulator,
-  args: readonly string[],
-  input: string,
-) => RunResult | undefined;
+type Program = (this: KernelSimulator, args: readonly string[], input: string) => RunResult | undefined;
 
 const nothing: Program = () => undefined;
 
