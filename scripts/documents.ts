@@ -3,6 +3,8 @@ import { validateResult } from '../src/native/messages.ts';
 import { profileSchema } from '../src/profile/schema.ts';
 import { checkReportSchema, fullReportSchema, probeReportSchema } from '../src/report/report.ts';
 
+export { withTable } from './profile-table.ts';
+
 /** Every document that `--json` prints, by the name its schema is published under. */
 const documents = {
   probe: probeReportSchema,

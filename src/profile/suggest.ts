@@ -12,8 +12,9 @@ const ETHERNET = '0x020000';
 /** PCI base class 06; a bridge does not make an IOMMU group less viable (drivers/vfio/vfio_iommu_type1.c). */
 const BRIDGE = '0x06';
 const isUserspaceDriver = (driver: string) => USERSPACE.some((name) => name === driver);
-/** The kernel has no interface of it, so nothing of the host's own goes through it. */
-const isOnUserspaceDriver = ({ driver }: PciFunction) => isUserspaceDriver(driver.value ?? '');
+/** The kernel has no interface of it, so nothing of the host's own can go through it. */
+const hasLeftKernel = ({ driver, interfaces }: PciFunction) =>
+  isUserspaceDriver(driver.value ?? '') && interfaces.length === 0;
 
 interface SuggestedNic {
   readonly nic: ProfileNic;
@@ -86,7 +87,7 @@ function suggestNic(
     nic: { ...base, role: 'control', stack: 'kernel' },
     why: [seen, `${reason}: control, and left as it is`],
   });
-  const inUse = isOnUserspaceDriver(nic) ? undefined : reasonToKeep(nic, facts);
+  const inUse = reasonToKeep(nic, facts);
   if (inUse !== undefined) return keep(inUse);
   const { why, ...choice } = choose(nic, facts);
   const data: ProfileNic = { ...base, role: 'data', ...choice };
@@ -99,9 +100,10 @@ function suggestNic(
 /** Why a NIC must be left alone; the careful answer wherever something cannot be known. */
 function reasonToKeep(nic: PciFunction, facts: Facts): string | undefined {
   const { carried, interfaces } = facts.network;
-  if (carried.absent !== undefined) return `what it carries cannot be known (${carried.reason})`;
-  const uses = carried.value.filter(({ pci }) => pci === nic.address);
+  const uses = (carried.value ?? []).filter(({ pci }) => pci === nic.address);
   if (uses.length > 0) return `carries ${[...new Set(uses.map(printUse))].join(', ')}`;
+  if (hasLeftKernel(nic)) return undefined;
+  if (carried.absent !== undefined) return `what it carries cannot be known (${carried.reason})`;
   if (carried.value.length === 0)
     return 'no NIC is seen to carry anything, so how this host is reached is not known';
   if (nic.virtualFunctions.length > 0)
