@@ -36,10 +36,7 @@ export interface Suggestion {
 export function suggest(facts: Facts): Suggestion {
   const functions = facts.pci.networkFunctions.value ?? [];
   const listed = functions.filter((nic) => reasonToOmit(nic, functions) === undefined);
-  const omitted = functions.flatMap((nic) => {
-    const reason = reasonToOmit(nic, functions);
-    return reason === undefined ? [] : [`${nameOf(nic)}: ${reason}`];
-  });
+  const omitted = sortOut(functions);
   const taken = new Set<string>();
   const nics = listed.map((nic) => suggestNic(nic, labelFor(nic, taken), functions, facts));
   const bare: Profile = { version: 1, nics: nics.map(({ nic }) => nic), persistent: true };
@@ -62,10 +59,26 @@ export function suggest(facts: Facts): Suggestion {
   };
 }
 
+/** Names that are shown before the rest is counted: a physical function may have hundreds of virtual ones. */
+const MOST_NAMES = 4;
+
+/** What is not listed, by reason. */
+function sortOut(functions: readonly PciFunction[]): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const nic of functions) {
+    const reason = reasonToOmit(nic, functions);
+    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), nameOf(nic)]);
+  }
+  return [...byReason].map(([reason, names]) => {
+    const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+    return `${names.slice(0, MOST_NAMES).join(', ')}${more}: ${reason}`;
+  });
+}
+
 function reasonToOmit(nic: PciFunction, functions: readonly PciFunction[]): string | undefined {
   const physical = nic.physicalFunction.value;
   if (physical !== undefined && functions.some(({ address }) => address === physical)) {
-    return `a virtual function of ${physical}, which "vfs" would set up`;
+    return `virtual functions of ${physical}, set up by its "vfs"`;
   }
   return nic.class === ETHERNET ? undefined : `not Ethernet (PCI class ${nic.class})`;
 }
