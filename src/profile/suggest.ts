@@ -120,7 +120,7 @@ function reasonToKeep(nic: PciFunction, facts: Facts): string | undefined {
   if (carried.value.length === 0)
     return 'no NIC is seen to carry anything, so how this host is reached is not known';
   if (nic.virtualFunctions.length > 0)
-    return `has ${nic.virtualFunctions.length} virtual functions that may be in use`;
+    return `has virtual functions that may be in use (${nic.virtualFunctions.length})`;
   const stacked = (interfaces.value ?? []).find(({ name, master, uppers }) => {
     return nic.interfaces.includes(name) && (master !== null || uppers.length > 0);
   });

@@ -259,6 +259,11 @@ describe('what contradicts itself on every host', () => {
       '2:79: nics[0].driver: uio_pci_generic works without the IOMMU\'s protection; to accept that, add "allow-no-iommu: true"',
     ],
     [
+      '[B19] UIO for a virtual function, likewise',
+      'nics: [{ name: a, match: { mac: 02:00:5e:00:00:01 }, role: data, stack: dpdk, vfs: [{ driver: igb_uio }] }]',
+      '2:87: nics[0].vfs[0].driver: igb_uio works without the IOMMU\'s protection; to accept that, add "allow-no-iommu: true" to the NIC',
+    ],
+    [
       'settings of a VF whose PF is not on its kernel driver',
       'nics: [{ name: a, match: { mac: 02:00:5e:00:00:01 }, role: data, stack: dpdk, driver: vfio-pci, vfs: [{ vlan: 3 }] }]',
       '2:105: nics[0].vfs[0].vlan: only the kernel driver of the physical function can set it, and that is on vfio-pci',

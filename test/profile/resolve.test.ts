@@ -433,13 +433,14 @@ describe('cores', () => {
   });
 
   it('auto prefers caches that housekeeping does not use', async () => {
-    // Caches 0-1 and 2-3 on node 0; a NIC put there.
-    const node = {
-      [`${DEVICES}/pci0000:e0/0000:e0:05.5/pci10000:e0/10000:e0:02.0/10000:e1:00.0/numa_node`]: '0\n',
-    };
-    const text = 'nics: [{ name: x, match: { interface: eth0 }, role: data, stack: af-xdp }]\ncores: auto';
-    const found = await cores(text, node, 'offline-sparse');
-    expect(found?.isolated).toBe('1-3');
+    const text =
+      'nics: [{ name: x, match: { mac: 02:00:5e:00:00:09 }, role: data, stack: af-xdp }]\ncores: auto';
+    const shared = (lists: readonly string[]) =>
+      Object.fromEntries(
+        lists.map((list, n) => [`/sys/devices/system/cpu/cpu${n}/cache/index3/shared_cpu_list`, `${list}\n`]),
+      );
+    expect((await cores(text, shared(['0-1', '0-1', '2-3', '2-3']), 'bond-vlan'))?.isolated).toBe('2-3');
+    expect((await cores(text, shared(['0,3', '1-2', '1-2', '0,3']), 'bond-vlan'))?.isolated).toBe('1-2');
   });
 
   it('auto leaves efficient cores out', async () => {

@@ -73,6 +73,17 @@ describe('the suggestion', () => {
     expect(why(idle, 'ens4f1')).toContain('how this host is reached is not known');
   });
 
+  it('leaves a NIC alone that is part of something, carrying or not, or that has no link', () => {
+    const bonded = editInterface(on('bond-vlan'), 'ens4f1', { master: 'bond9' });
+    expect(why(bonded, 'ens4f1')).toContain('is part of bond9: control');
+    const watched = editInterface(on('bond-vlan'), 'ens4f1', { uppers: ['macvtap0'] });
+    expect(why(watched, 'ens4f1')).toContain('is part of macvtap0: control');
+    const unplugged = editInterface(on('bond-vlan'), 'ens4f1', { carrier: known(false, 'carrier') });
+    expect(why(unplugged, 'ens4f1')).toContain('carries nothing, but has no link either: control');
+    const parent = edit(on('bond-vlan'), '0000:65:00.1', { virtualFunctions: ['0000:65:02.0'] });
+    expect(why(parent, 'ens4f1')).toContain('has virtual functions that may be in use (1): control');
+  });
+
   it('[B8] keeps a Solarflare NIC on its driver, for Onload', () => {
     const facts = edit(on('bond-vlan'), '0000:65:00.1', { driver: known('sfc', 'driver'), vendor: '0x1924' });
     expect(chosen(facts)['0000:65:00.1']).toBe('data onload null');
