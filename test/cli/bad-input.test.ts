@@ -182,7 +182,7 @@ describe('help and version', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it.each(['probe', 'check', 'validate', 'capture'])(
+  it.each(['probe', 'check', 'validate', 'suggest', 'capture'])(
     'prints the options of %s within 80 columns',
     (command) => {
       const { exitCode, stdout } = cli([command, '--help']);
