@@ -10,6 +10,10 @@ import { releaseAction } from './release.ts';
 import { rememberAction } from './remember.ts';
 import { type Sleep, sleep } from './sleep.ts';
 import { unmanageAction } from './unmanage.ts';
+import { vfCountAction } from './vf-count.ts';
+import { vfDriverAction } from './vf-driver.ts';
+import { vfSettingsAction } from './vf-settings.ts';
+import { vfTokenAction } from './vf-token.ts';
 
 /** Every action in the order in which a plan is applied; it is undone in the reverse order. */
 export function actionsWith(pause: Sleep): readonly Action[] {
@@ -20,6 +24,10 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     unmanageAction,
     releaseAction(pause),
     driverAction(pause),
+    vfTokenAction,
+    vfCountAction,
+    vfSettingsAction,
+    vfDriverAction(pause),
     accessAction,
     nodeAction,
     persistAction,

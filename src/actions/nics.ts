@@ -75,11 +75,11 @@ export function leavingNicsOf(context: PlanContext): Nic[] {
   return userspaceNicsOf(context).filter(({ found, wanted }) => found.driver.value !== wanted);
 }
 
-/** The user-space drivers that the profile names, those of virtual functions too. */
+/** The user-space drivers that the plan binds to, for virtual functions too. */
 export function wantedDrivers(context: PlanContext): Set<UserspaceDriver> {
-  const drivers = nicsOf(context).flatMap(({ nic, wanted }) => [
-    wanted,
-    ...(nic.vfs ?? []).map((vf) => vf.driver),
-  ]);
+  const drivers = nicsOf(context).flatMap(({ nic, found, wanted }) => {
+    const bifurcated = BIFURCATED.includes(kernelDriver(found) ?? '');
+    return [wanted, ...(bifurcated ? [] : (nic.vfs ?? [])).map((vf) => vf.driver)];
+  });
   return new Set(drivers.filter((driver) => driver !== null));
 }

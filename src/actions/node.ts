@@ -1,9 +1,11 @@
 import { posix } from 'node:path';
 import { OWN } from '../formats/own-files.ts';
 import type { ReadHost } from '../host/host.ts';
+import type { PciFunction } from '../probes/facts.ts';
 import { accessAction, vfioNicsOf } from './access.ts';
-import { defineAction } from './define.ts';
+import { defineAction, type PlanContext } from './define.ts';
 import { run } from './run.ts';
+import { staysWithKernel, wantedVfsOf } from './vf.ts';
 
 const MODE = 0o660;
 
@@ -24,8 +26,8 @@ export const nodeAction = defineAction({
     const { service } = context.profile;
     if (service === undefined) return [];
     const ruleChanges = accessAction.plan(context, () => {}).some(({ target }) => target === OWN.udev);
-    return vfioNicsOf(context).flatMap(({ found }) => {
-      const group = found.iommuGroup.value;
+    return functionsOf(context).flatMap(({ target, found }) => {
+      const group = found?.iommuGroup.value;
       const node = (context.facts.userspaceIo.vfioNodes.value ?? []).find(
         ({ path }) => path === `/dev/vfio/${group}` || path === `/dev/vfio/noiommu-${group}`,
       );
@@ -35,12 +37,12 @@ export const nodeAction = defineAction({
       const before: Before = { uid: node?.uid ?? null, gid: node?.gid ?? null, mode: node?.mode ?? null };
       return [
         {
-          target: found.address,
+          target,
           before,
           after: { group: service.group },
           scope: 'runtime' as const,
           effect: 'none' as const,
-          summary: `let group ${service.group} open the vfio group of ${found.address}`,
+          summary: `let group ${service.group} open the vfio group of ${target}`,
           commands: [`chgrp ${service.group} /dev/vfio/GROUP`, 'chmod 660 /dev/vfio/GROUP'].map((line) =>
             line.replace('GROUP', `${group ?? 'noiommu-*'}`),
           ),
@@ -84,8 +86,16 @@ export const nodeAction = defineAction({
   },
 });
 
-function nodeOf(host: ReadHost, address: string): string | undefined {
-  const link = host.readLink(`/sys/bus/pci/devices/${address}/iommu_group`);
+/** The rule of `access` names no virtual function: they have no address before they are there, and no boot makes them. */
+function functionsOf(context: PlanContext): { target: string; found: PciFunction | undefined }[] {
+  const virtual = wantedVfsOf(context).filter(
+    (vf) => vf.settings.driver === 'vfio-pci' && !staysWithKernel(vf),
+  );
+  return [...vfioNicsOf(context).map(({ found }) => ({ target: found.address, found })), ...virtual];
+}
+
+function nodeOf(host: ReadHost, target: string): string | undefined {
+  const link = host.readLink(`/sys/bus/pci/devices/${target}/iommu_group`);
   if (link === undefined) return undefined;
   const group = posix.basename(link);
   return [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`].find((path) => host.stat(path) !== undefined);

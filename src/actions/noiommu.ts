@@ -1,6 +1,6 @@
 import type { ReadHost } from '../host/host.ts';
 import { defineAction } from './define.ts';
-import { userspaceNicsOf } from './nics.ts';
+import { nicsOf, wantedDrivers } from './nics.ts';
 
 const PARAMETER = '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode';
 
@@ -10,10 +10,9 @@ export const noIommuAction = defineAction({
 
   plan(context, note) {
     const { facts } = context;
-    const asking = userspaceNicsOf(context).filter(
-      ({ nic, wanted }) => wanted === 'vfio-pci' && nic.allowNoIommu,
-    );
-    if (asking.length === 0 || facts.iommu.units.absent !== 'missing') return [];
+    const asking = nicsOf(context).some(({ nic }) => nic.allowNoIommu);
+    if (!asking || !wantedDrivers(context).has('vfio-pci') || facts.iommu.units.absent !== 'missing')
+      return [];
     note(
       'without an IOMMU a bound NIC can reach all memory of the host; the kernel is tainted until it boots again',
     );

@@ -230,6 +230,18 @@ const networkInterface = z.strictObject({
   groFlushTimeout: at(count, '/sys/class/net/*/gro_flush_timeout, ns'),
   xdpProgram: at(count, 'RTM_GETLINK IFLA_XDP_PROG_ID'),
   ptpClock: at(text, '/sys/class/net/*/device/ptp/*'),
+  virtualFunctions: at(
+    z.array(
+      z.strictObject({
+        index: count,
+        mac: text,
+        vlan: count,
+        trust: z.boolean().optional(),
+        spoofCheck: z.boolean().optional(),
+      }),
+    ),
+    'RTM_GETLINK IFLA_VFINFO_LIST: what the physical function has set',
+  ),
 });
 
 const route = z.strictObject({
@@ -399,6 +411,7 @@ const userspaceIo = z.strictObject({
   ),
   unsafeNoIommu: at(z.boolean(), '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
   disableIdleD3: at(z.boolean(), '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+  enableSriov: at(z.boolean(), '/sys/module/vfio_pci/parameters/enable_sriov'),
   holders: at(
     z.array(z.strictObject({ pid: count, program: text, path: text })),
     '/proc/*/fd: processes that hold a vfio group or a uio device',

@@ -27,6 +27,7 @@ export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
     vfioNodes: nodes,
     unsafeNoIommu: attribute(host, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', flag),
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
+    enableSriov: attribute(host, '/sys/module/vfio_pci/parameters/enable_sriov', flag),
     holders: holders(host, nodes),
   };
 });

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Link, Route } from '../../src/formats/netlink.ts';
+import type { Link, Route, VirtualFunction } from '../../src/formats/netlink.ts';
 import type { ArchiveEntry } from '../../src/formats/text-archive.ts';
 import { HostError } from '../../src/host/errors.ts';
 import type {
@@ -43,6 +43,7 @@ interface Netdev {
   readonly kind: string | undefined;
   readonly addresses: readonly string[];
   readonly routes: readonly Route[];
+  readonly virtualFunctions: readonly VirtualFunction[];
 }
 
 interface HardwareInterface {
@@ -73,6 +74,8 @@ export interface Faults {
   readonly vfioRefuses?: Readonly<Record<string, string>>;
   /** Functions whose driver takes them only at the nth probe. */
   readonly slowProbe?: Readonly<Record<string, number>>;
+  /** How many virtual functions have room for their memory. */
+  readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
   readonly programs?: Readonly<Record<string, string>>;
   /** The name the kernel gives an interface that comes back: true where udev does not rename it. */
@@ -231,27 +234,29 @@ export class KernelSimulator implements Host {
   }
 
   private answer(question: Question): unknown {
+    const netdevs = [...this.netdevs.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     if (question === 'links') {
-      return [...this.netdevs.values()].map((dev): Link => {
+      return netdevs.map((dev): Link => {
         const master = this.readLink(`/sys/class/net/${dev.name}/master`)?.split('/').pop();
         const index = master === undefined ? undefined : this.netdevs.get(master)?.index;
         return {
           index: dev.index,
           name: dev.name,
           ...(dev.kind === undefined ? {} : { kind: dev.kind }),
+          ...(dev.virtualFunctions.length === 0 ? {} : { virtualFunctions: dev.virtualFunctions }),
           ...(dev.permanent === undefined ? {} : { permanentAddress: dev.permanent }),
           ...(index === undefined ? {} : { master: index }),
         };
       });
     }
     if (question === 'addresses') {
-      return [...this.netdevs.values()].flatMap((dev) =>
+      return netdevs.flatMap((dev) =>
         [...dev.addresses]
           .sort()
           .map((address) => ({ family: familyOf(address), address, interface: dev.index })),
       );
     }
-    if (question === 'routes') return [...this.netdevs.values()].flatMap((dev) => dev.routes);
+    if (question === 'routes') return netdevs.flatMap((dev) => dev.routes);
     return this.recorded.get(question);
   }
 
@@ -307,10 +312,11 @@ export class KernelSimulator implements Host {
   }
 
   async run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
-    const line = argv[0] === 'tee' ? `echo '${(options.input ?? '').trim()}' > ${argv[1]}` : argv.join(' ');
+    const [name, ...args] = argv[0] === 'env' ? argv.slice(2) : argv;
+    const line = name === 'tee' ? `echo '${(options.input ?? '').trim()}' > ${args[0]}` : argv.join(' ');
     let result: RunResult = ok();
     this.operation(line, () => {
-      result = this.program(argv, options.input ?? '');
+      result = this.program(name ?? '', args, options.input ?? '');
     });
     return result;
   }
@@ -331,8 +337,7 @@ export class KernelSimulator implements Host {
     effect();
   }
 
-  private program(argv: readonly string[], input: string): RunResult {
-    const [name = '', ...args] = argv;
+  private program(name: string, args: readonly string[], input: string): RunResult {
     const refusal = this.faults.programs?.[name];
     if (refusal !== undefined) return failed(refusal);
     try {
@@ -341,7 +346,8 @@ export class KernelSimulator implements Host {
       return found.call(this, args, input) ?? ok();
     } catch (error) {
       if (error instanceof Stuck) return { exitCode: undefined, stdout: '', stderr: '', timedOut: true };
-      if (error instanceof HostError) return failed(`${name}: ${error.path}: ${error.errno}`);
+      if (error instanceof HostError)
+        return failed(`${name}: ${error.path}: ${WORDS[error.errno] ?? error.errno}`);
       throw error;
     }
   }
@@ -375,6 +381,8 @@ export class KernelSimulator implements Host {
       // drivers/base/driver.c, driver_set_override: a newline, a NUL or nothing clears.
       const cleared = text === '' || text.startsWith('\0');
       this.setText(real, cleared ? '(null)\n' : `${text}\n`);
+    } else if (real.endsWith('/sriov_numvfs')) {
+      this.makeVirtual(posix.dirname(real), Number(text), fail);
     } else if (real.endsWith('/nr_hugepages')) {
       const limit = Number(this.readText(`${posix.dirname(real)}/limit`) ?? text);
       this.setText(real, `${Math.min(Number(text), limit)}\n`);
@@ -399,6 +407,10 @@ export class KernelSimulator implements Host {
   /** drivers/base/bus.c, drivers_probe_store: no driver that matches is no error. */
   private probe(device: string, fail: (code: string) => HostError): void {
     if (this.driverOf(device) !== undefined) return;
+    // drivers/pci/pci-driver.c, pci_device_can_probe
+    const physical = this.walk.follow(`${device}/physfn`);
+    const override = this.readText(`${device}/driver_override`)?.trim() ?? '(null)';
+    if (this.readText(`${physical}/sriov_drivers_autoprobe`)?.trim() === '0' && override === '(null)') return;
     const address = posix.basename(device);
     const tries = (this.probes.get(address) ?? 0) + 1;
     this.probes.set(address, tries);
@@ -419,7 +431,7 @@ export class KernelSimulator implements Host {
         // drivers/vfio/group.c, vfio_noiommu_group_alloc: a group of its own, only where the parameter allows it.
         if (this.readText('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode')?.trim() !== 'Y')
           throw fail('EINVAL');
-        const number = this.freeGroup();
+        const number = this.groupNumber(address);
         this.link(`/sys/kernel/iommu_groups/${number}/devices/${address}`, device);
         this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${number}`);
         this.put(`/dev/vfio/noiommu-${number}`, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
@@ -449,6 +461,9 @@ export class KernelSimulator implements Host {
     const driver = this.driverOf(device) ?? '';
     const group = this.readLink(`${device}/iommu_group`);
     if (this.isHeld(device)) throw new Stuck();
+    if (Number(this.readText(`${device}/sriov_numvfs`) ?? 0) > 0) {
+      this.makeVirtual(device, 0, (code) => new HostError('write', device, { code }));
+    }
     for (const path of [...this.nodes.keys()]) {
       if (!path.startsWith(`${device}/`) || !/^(virtio\d+\/)?net\/[^/]+$/.test(path.slice(device.length + 1)))
         continue;
@@ -488,11 +503,92 @@ export class KernelSimulator implements Host {
     );
   }
 
-  private freeGroup(): number {
-    const taken = this.children.get('/sys/kernel/iommu_groups') ?? new Set();
-    let number = 0;
-    while (taken.has(`${number}`)) number++;
-    return number;
+  /** drivers/pci/pci-sysfs.c, sriov_numvfs_store; vfio-pci asks for its parameter first. */
+  private makeVirtual(device: string, count: number, fail: (code: string) => HostError): void {
+    const now = Number(this.readText(`${device}/sriov_numvfs`));
+    if (count === now) return;
+    if (count > Number(this.readText(`${device}/sriov_totalvfs`))) throw fail('ERANGE');
+    const driver = this.driverOf(device);
+    if (driver === undefined) throw fail('ENOENT');
+    if (
+      driver === 'vfio-pci' &&
+      this.readText('/sys/module/vfio_pci/parameters/enable_sriov')?.trim() !== 'Y'
+    )
+      throw fail('ENOENT');
+    if (count > 0 && now > 0) throw fail('EBUSY');
+    if (count > (this.faults.roomForVfs ?? count)) throw fail('ENOMEM');
+    const names = [...(this.children.get(device) ?? [])];
+    for (const name of names.filter((entry) => /^virtfn\d+$/.test(entry))) {
+      const virtual = this.walk.follow(`${device}/${name}`);
+      if (virtual !== undefined) this.removeVirtual(virtual);
+      this.drop(`${device}/${name}`);
+    }
+    this.setText(`${device}/sriov_numvfs`, `${count}\n`);
+    const [net] = [...(this.children.get(`${device}/net`) ?? [])];
+    const dev = net === undefined ? undefined : this.netdevs.get(net);
+    if (dev !== undefined) {
+      const virtualFunctions = Array.from({ length: count }, (_, index) => ({
+        index,
+        mac: '00:00:00:00:00:00',
+        vlan: 0,
+        trust: false,
+        spoofCheck: true,
+      }));
+      this.netdevs.set(dev.name, { ...dev, virtualFunctions });
+    }
+    for (let index = 0; index < count; index++) this.addVirtual(device, index, net);
+  }
+
+  private addVirtual(physical: string, index: number, net: string | undefined): void {
+    const address = posix.basename(physical).replace(/..\..$/, `10.${index}`);
+    const device = `${posix.dirname(physical)}/${address}`;
+    const text = (file: string, value: string) =>
+      this.put(`${device}/${file}`, { kind: 'file', text: `${value}\n`, mode: 0o644, uid: 0, gid: 0 });
+    for (const file of ['class', 'vendor', 'subsystem_vendor', 'subsystem_device']) {
+      text(file, this.readText(`${physical}/${file}`)?.trim() ?? '0x0');
+    }
+    text('device', '0x1889');
+    text('modalias', 'pci:v00008086d00001889');
+    text('driver_override', '(null)');
+    text('numa_node', '-1');
+    this.link(`${PCI}/devices/${address}`, device);
+    this.link(`${device}/physfn`, physical);
+    this.link(`${physical}/virtfn${index}`, device);
+    const group = this.readLink(`${physical}/iommu_group`);
+    if (group !== undefined) {
+      const own = 1000 + index + 100 * Number(posix.basename(group));
+      this.link(`/sys/kernel/iommu_groups/${own}/devices/${address}`, device);
+      this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${own}`);
+      this.put(`/sys/kernel/iommu_groups/${own}/type`, {
+        kind: 'file',
+        text: 'DMA\n',
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+      });
+    }
+    this.addDriver('iavf');
+    const mac = `02:00:5e:0${index}:${address.slice(5, 7)}:00`;
+    this.hardware.set(address, {
+      driver: 'iavf',
+      interfaces: [{ name: `${net ?? 'vf'}v${index}`, below: '', mac, permanent: mac, files: [] }],
+    });
+    this.probe(device, (code) => new HostError('write', device, { code }));
+  }
+
+  private removeVirtual(device: string): void {
+    const address = posix.basename(device);
+    if (this.driverOf(device) !== undefined) this.unbind(device);
+    const group = this.readLink(`${device}/iommu_group`);
+    if (group !== undefined) this.drop(`/sys/kernel/iommu_groups/${posix.basename(group)}`);
+    this.drop(`${PCI}/devices/${address}`);
+    this.drop(device);
+    this.hardware.delete(address);
+  }
+
+  /** The kernel takes the lowest number that is free; here each device has its own, so that two trees compare. */
+  private groupNumber(address: string): number {
+    return 100 + [...this.hardware.keys()].indexOf(address);
   }
 
   /** A driver makes its interface: down, with the MTU and the address of the hardware, under a new number. */
@@ -518,6 +614,7 @@ export class KernelSimulator implements Host {
       kind: undefined,
       addresses: [],
       routes: [],
+      virtualFunctions: [],
     });
   }
 
@@ -639,6 +736,7 @@ export class KernelSimulator implements Host {
 
   private addDriver(driver: string): void {
     for (const file of ['bind', 'unbind', 'new_id']) {
+      if (this.nodes.has(`${PCI}/drivers/${driver}/${file}`)) continue;
       this.put(`${PCI}/drivers/${driver}/${file}`, { kind: 'file', text: '', mode: 0o200, uid: 0, gid: 0 });
     }
   }
@@ -674,13 +772,29 @@ export class KernelSimulator implements Host {
       this.netdevs.set(name, { ...dev, routes: [...others, route] });
     } else {
       const [what = '', value = ''] = words.slice(words.indexOf('dev') + 2);
-      if (what === 'up' || what === 'down') this.setUp(name, what === 'up');
+      if (what === 'vf') this.setVirtual(dev, Number(value), words.slice(-2));
+      else if (what === 'up' || what === 'down') this.setUp(name, what === 'up');
       else if (what === 'nomaster') this.release(name);
       else if (what === 'master') this.enslave(name, value);
       else if (what === 'mtu' || what === 'address') this.setText(`${folder}/${what}`, `${value}\n`);
       else if (what === 'name') this.rename(dev, folder, value);
       else throw new Error(`the simulator knows no ip ${args.join(' ')}`);
     }
+  }
+
+  private setVirtual(dev: Netdev, index: number, [key = '', value = '']: readonly string[]): void {
+    const virtual = dev.virtualFunctions.find((entry) => entry.index === index);
+    if (virtual === undefined) throw new HostError('write', dev.name, { code: 'EINVAL' });
+    const changes: Readonly<Record<string, Partial<VirtualFunction>>> = {
+      mac: { mac: value },
+      vlan: { vlan: Number(value) },
+      trust: { trust: value === 'on' },
+      spoofchk: { spoofCheck: value === 'on' },
+    };
+    const virtualFunctions = dev.virtualFunctions.map((entry) =>
+      entry === virtual ? { ...entry, ...changes[key] } : entry,
+    );
+    this.netdevs.set(dev.name, { ...dev, virtualFunctions });
   }
 
   /** net/core/dev.c, dev_change_name: not while it is up. */
@@ -863,6 +977,7 @@ export class KernelSimulator implements Host {
         kind: link?.kind,
         addresses: addresses.filter((entry) => entry.interface === index).map((entry) => entry.address),
         routes: routes.filter((entry) => entry.interfaces[0] === index),
+        virtualFunctions: link?.virtualFunctions ?? [],
       });
     }
     this.drop('/.kernel');
@@ -971,6 +1086,16 @@ function ok(stdout = ''): RunResult {
 function failed(stderr: string): RunResult {
   return { exitCode: 1, stdout: '', stderr: `${stderr}\n`, timedOut: false };
 }
+
+/** strerror(3) */
+const WORDS: Readonly<Record<string, string>> = {
+  EBUSY: 'Device or resource busy',
+  EINVAL: 'Invalid argument',
+  EIO: 'Input/output error',
+  ENODEV: 'No such device',
+  ENOMEM: 'Cannot allocate memory',
+  ENOSPC: 'No space left on device',
+};
 
 const hex = (value: number) => `0x${value.toString(16)}`;
 

@@ -16,6 +16,9 @@ interface RandomNic {
   readonly addresses: boolean;
   readonly bond: boolean;
   readonly wanted: UserspaceDriver | null | 'not in the profile';
+  readonly sriov: boolean;
+  /** Of each wanted virtual function: what is set and where it goes. */
+  readonly vfs: readonly { readonly settings: boolean; readonly driver: 'vfio-pci' | null }[];
 }
 
 export interface RandomHost {
@@ -39,6 +42,10 @@ const nic: fc.Arbitrary<RandomNic> = fc.record({
   addresses: fc.boolean(),
   bond: fc.boolean(),
   wanted: fc.constantFrom('vfio-pci', 'vfio-pci', 'vfio-pci', 'uio_pci_generic', null, 'not in the profile'),
+  sriov: fc.boolean(),
+  vfs: fc.array(fc.record({ settings: fc.boolean(), driver: fc.constantFrom('vfio-pci', null) }), {
+    maxLength: 2,
+  }),
 });
 
 export const randomHost: fc.Arbitrary<RandomHost> = fc.record({
@@ -59,7 +66,12 @@ const nameOf = (index: number) => `enp${index + 1}s0`;
 
 export function simulate(random: RandomHost): KernelSimulator {
   const host = new HostBuilder();
-  host.lines('/proc/sys/kernel', { osrelease: RELEASE, 'random/boot_id': 'a-boot', modules_disabled: 0 });
+  host.lines('/proc/sys/kernel', {
+    osrelease: RELEASE,
+    'random/boot_id': 'a-boot',
+    'random/uuid': '2f1b5a3e-9c1d-4c3a-8f58-0c1d2e3f4a5b',
+    modules_disabled: 0,
+  });
   host.lines('/proc', { cmdline: 'quiet' });
   host.set('/proc/interrupts', '     CPU0\n24: 7 IR-PCI-MSI 1-edge eth\n');
   host.set('/proc/1/fd', 'a folder');
@@ -106,7 +118,9 @@ export function simulate(random: RandomHost): KernelSimulator {
 function addNics(host: HostBuilder, random: RandomHost): void {
   const memory: Record<string, object> = {};
   const bonded: string[] = [];
-  host.set('/sys/bus/pci/drivers/e1000e', 'a folder');
+  for (const driver of ['e1000e', 'iavf']) {
+    for (const file of ['bind', 'unbind', 'new_id']) host.set(`/sys/bus/pci/drivers/${driver}/${file}`, '');
+  }
   const answers = {
     links: [{ index: 90, name: 'bond0', kind: 'bond' }] as {
       index: number;
@@ -145,6 +159,7 @@ function addNics(host: HostBuilder, random: RandomHost): void {
       ...(kernel ? { driver: entry.driver } : {}),
       ...(override === undefined || override === 'none' ? {} : { override }),
       ...(random.iommu ? { group: index + 10 } : {}),
+      ...(entry.sriov ? { sriov: [7, 0] as const } : {}),
     });
     if (random.iommu) host.lines(`/sys/kernel/iommu_groups/${index + 10}`, { type: 'DMA' });
     if (entry.driver === 'vfio-pci') {
@@ -207,6 +222,17 @@ export function profileOf(random: RandomHost): ResolvedProfile {
         stack: entry.wanted === null ? 'kernel' : 'dpdk',
         driver: entry.wanted,
         allowNoIommu: true,
+        ...(entry.sriov && entry.vfs.length > 0 && entry.driver !== 'none'
+          ? {
+              vfs: entry.vfs.map((vf, number) => ({
+                index: number,
+                driver: vf.driver,
+                ...(vf.settings && entry.wanted === null
+                  ? { mac: `02:00:5e:10:0${number}:0${index}`, vlan: 7, trust: true, spoofCheck: false }
+                  : {}),
+              })),
+            }
+          : {}),
       },
     ];
   });
