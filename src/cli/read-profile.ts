@@ -1,14 +1,17 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { EXIT, type ExitCode, errnoName, ToolError } from '../host/errors.ts';
-import { LARGEST_PROFILE } from '../profile/load.ts';
+import { LARGEST_PROFILE, loadProfile } from '../profile/load.ts';
+import type { Profile } from '../profile/schema.ts';
 
 const EXIT_CODES: Readonly<Record<string, ExitCode>> = { EACCES: EXIT.noPrivilege, EPERM: EXIT.noPrivilege };
 
-/**
- * The text of the profile that an option names: a file, or `-` for standard input. One octet more than a profile may have,
- * so that a device without an end is found to be too large.
- */
-export function readProfile(file: string): Uint8Array {
+/** The profile that an option names: a file, or `-` for standard input. */
+export async function readProfile(file: string): Promise<Profile> {
+  return loadProfile(file, readInput(file));
+}
+
+/** One octet more than a profile may have, so that a device without an end is found to be too large. */
+export function readInput(file: string): Uint8Array {
   const buffer = Buffer.alloc(LARGEST_PROFILE + 1);
   let length = 0;
   try {

@@ -6,7 +6,7 @@ import { loadProfile } from '../profile/load.ts';
 import { resolveProfile } from '../profile/resolve.ts';
 import { usageError } from './arguments.ts';
 import type { Context } from './context.ts';
-import { readProfile } from './read-profile.ts';
+import { readInput } from './read-profile.ts';
 
 /** A profile as it was given, and what it means. */
 export interface GivenWish extends Wish {
@@ -20,7 +20,7 @@ export async function readWish({ values }: Context): Promise<GivenWish> {
       hint: 'give one with -f FILE; bypass-setup suggest writes a first one',
     });
   }
-  return wishOf(values.profile, readProfile(values.profile), values['allow-active']);
+  return wishOf(values.profile, readInput(values.profile), values['allow-active']);
 }
 
 export async function wishOf(

@@ -62,7 +62,7 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--confirm-within', '120'],
     64,
-    'error[USAGE] --confirm-within: bad duration "120": expected a number with ms, s, m or h such as 10s\nhint: see: bypass-setup --help\n',
+    'error[USAGE] --confirm-within: not a duration: "120" (expected a number with ms, s, m or h such as 10s)\nhint: see: bypass-setup --help\n',
   ],
   [
     ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--root', 'test/fixtures/hosts/bond-vlan.tree'],
