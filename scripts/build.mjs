@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const OWN_URL = "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;";
-const PACKAGES = ['zod', 'execa', 'systeminformation'];
+const PACKAGES = ['zod', 'execa', 'systeminformation', 'yaml'];
 
 const common = {
   absWorkingDir: root,

@@ -1,15 +1,36 @@
 import * as z from 'zod';
+import { journalLineSchema } from '../src/engine/journal-lines.ts';
 import { validateResult } from '../src/native/messages.ts';
-import { checkReportSchema, fullReportSchema, probeReportSchema } from '../src/report/report.ts';
+import { planDocumentSchema } from '../src/plan/document.ts';
+import { profileSchema } from '../src/profile/schema.ts';
+import {
+  applyReportSchema,
+  checkReportSchema,
+  fullReportSchema,
+  probeReportSchema,
+  runsReportSchema,
+  undoReportSchema,
+} from '../src/report/report.ts';
 
-/** Every document that `--json` prints, by the name its schema is published under. */
+export { withTable } from './profile-table.ts';
+
+/** Every document that a command prints or keeps, by the name its schema is published under. */
 const documents = {
   probe: probeReportSchema,
   check: checkReportSchema,
   report: fullReportSchema,
   validate: validateResult,
+  plan: planDocumentSchema,
+  apply: applyReportSchema,
+  undo: undoReportSchema,
+  runs: runsReportSchema,
+  journal: journalLineSchema,
 };
 
-export const schemas = Object.entries(documents).map(
-  ([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })] as const,
-);
+export const schemas = [
+  ...Object.entries(documents).map(
+    ([name, schema]) => [name, z.toJSONSchema(schema, { reused: 'ref' })] as const,
+  ),
+  // A profile is read, not printed: what has a default may be left out.
+  ['profile', z.toJSONSchema(profileSchema, { io: 'input' })] as const,
+];

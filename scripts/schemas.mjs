@@ -1,5 +1,5 @@
-// Publishes the JSON Schema of every document, from the same zod schemas that give the code its types. With --check it
-// only says whether the published files are up to date.
+// Publishes the JSON Schema of every document, from the same zod schemas that give the code its types, and the table of
+// docs/profile.md. With --check it only says whether the published files are up to date.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -14,12 +14,18 @@ await build({
   format: 'esm',
   platform: 'node',
 });
-const { schemas } = await import(bundle);
+const { schemas, withTable } = await import(bundle);
 rmSync(bundle);
 mkdirSync(`${ROOT}schemas`, { recursive: true });
 for (const [name, schema] of schemas) {
-  const file = `schemas/${name}.schema.json`;
   const text = `${JSON.stringify({ $id: `bypass-setup/${name}@1`, title: `bypass-setup ${name}`, ...schema }, null, 2)}\n`;
+  publish(`schemas/${name}.schema.json`, text);
+  if (name === 'profile') {
+    publish('docs/profile.md', withTable(readFileSync(`${ROOT}docs/profile.md`, 'utf8'), schema));
+  }
+}
+
+function publish(file, text) {
   if (!process.argv.includes('--check')) writeFileSync(`${ROOT}${file}`, text);
   else if (readFileSync(`${ROOT}${file}`, 'utf8') !== text) {
     process.stderr.write(`${file} is out of date: npm run schemas\n`);

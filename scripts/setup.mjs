@@ -27,7 +27,7 @@ const PACKAGES = [
 const BUNDLES = [
   'cli.js',
   'worker.js',
-  ...['zod', 'execa', 'systeminformation'].map((name) => `packages/${name}.js`),
+  ...['zod', 'execa', 'systeminformation', 'yaml'].map((name) => `packages/${name}.js`),
 ];
 
 /** What the addon and the embedded validator need, by the command or file that shows it. */

@@ -1,3 +1,4 @@
+import { isUserspace } from '../formats/nic-drivers.ts';
 import type { Fact, PciFunction } from '../probes/facts.ts';
 import type { Evidence } from '../report/report.ts';
 
@@ -15,13 +16,10 @@ export function evidence<T>(
   };
 }
 
-/** Drivers that hand a PCI function to user space. */
-export const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
-
 /**
  * The functions that leave the kernel, which is what tells a data NIC from a control NIC on a host without a profile.
  * Virtual and physical functions alike.
  */
 export function userspaceNics(functions: Fact<PciFunction[]>): PciFunction[] {
-  return (functions.value ?? []).filter((nic) => USERSPACE_DRIVERS.includes(nic.driver.value ?? ''));
+  return (functions.value ?? []).filter((nic) => isUserspace(nic.driver.value));
 }

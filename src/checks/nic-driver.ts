@@ -1,12 +1,11 @@
+import { BIFURCATED, groupObstacles, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
-import { BIFURCATED, groupOf, offendersIn, usesOf } from './nic.ts';
+import { groupOf, usesOf } from './nic.ts';
 
 const WHY =
   'a NIC on the wrong driver, or in a group that is not viable, carries no packet of the application';
-
-const SOLARFLARE = ['sfc', 'xilinx_efct'];
 
 export const nicDriverCheck = defineCheck('nic-driver', WHY, (facts) => {
   const { networkFunctions } = facts.pci;
@@ -153,7 +152,7 @@ function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {
       evidence: [evidence(nic.driver), evidence(nic.iommuGroup)],
     };
   }
-  const offenders = offendersIn(group);
+  const offenders = groupObstacles(group.members);
   if (offenders.length > 0) {
     return {
       subject,

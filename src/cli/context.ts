@@ -5,6 +5,8 @@ import type { Invocation } from './options.ts';
 /** All that a command may use of the process around it. */
 export interface Context {
   readonly values: Invocation['values'];
+  /** The word besides options, for the commands that take one. */
+  readonly argument: string | undefined;
   /** The result, and nothing else. */
   readonly out: (text: string) => void;
   /** Progress and diagnostics. */

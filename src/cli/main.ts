@@ -1,9 +1,15 @@
 import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
+import { runApply } from './commands/apply.ts';
 import { runCapture } from './commands/capture.ts';
 import { runCheck } from './commands/check.ts';
+import { runConfirm } from './commands/confirm.ts';
+import { runPlan } from './commands/plan.ts';
 import { runProbe } from './commands/probe.ts';
+import { runSuggest } from './commands/suggest.ts';
+import { runUndo } from './commands/undo.ts';
 import { runValidate } from './commands/validate.ts';
 import type { CommandRunner, Context } from './context.ts';
+import { explain } from './explain.ts';
 import { type CommandName, helpText, parseArguments } from './options.ts';
 import { isTerminal, writeErr, writeOut } from './stdio.ts';
 import { VERSION } from './version.ts';
@@ -12,12 +18,17 @@ const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
   probe: runProbe,
   check: runCheck,
   validate: runValidate,
+  suggest: runSuggest,
+  plan: runPlan,
+  apply: runApply,
+  confirm: runConfirm,
+  undo: runUndo,
   capture: runCapture,
 };
 
 export async function main(words: readonly string[]): Promise<ExitCode> {
   try {
-    const { command, values } = parseArguments(words);
+    const { command, argument, values } = parseArguments(words);
     if (values.help !== undefined) {
       writeOut(helpText(command));
       return EXIT.ok;
@@ -32,33 +43,22 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
         hint: 'try: bypass-setup probe, bypass-setup check, bypass-setup --help',
       });
     }
-    return await RUNNERS[command](contextFor(values));
+    return await RUNNERS[command](contextFor(values, argument));
   } catch (error) {
     return explain(error);
   }
 }
 
-function contextFor(values: Context['values']): Context {
+function contextFor(values: Context['values'], argument: string | undefined): Context {
   const terminal = isTerminal('stdout');
   const color =
     terminal && values['no-color'] === undefined && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return {
     values,
+    argument,
     out: writeOut,
     err: writeErr,
     style: { color, width: terminal ? Math.max(40, process.stdout.columns || 80) : 80 },
     now: () => new Date(),
   };
-}
-
-function explain(error: unknown): ExitCode {
-  if (error instanceof ToolError) {
-    writeErr(`${error.format()}\n`);
-    return error.exitCode;
-  }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  writeErr(
-    `error[INTERNAL] this is a defect of bypass-setup ${VERSION}, please report it with the lines below\n${text}\n`,
-  );
-  return EXIT.unexpected;
 }

@@ -1,16 +1,37 @@
+import { nearest } from '../formats/nearest.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { wrap } from '../report/terminal.ts';
-import { nearest } from './nearest.ts';
 
 /** The one table of options: parser and help are made from it. */
 interface Option {
   /** What stands for the value in the help; without it the option is a switch. */
   readonly value?: string;
   readonly help: string;
+  /** One letter that stands for it. */
+  readonly short?: string;
+  /** May be given more than once; the values are joined by commas. */
+  readonly repeats?: true;
 }
 
 const OPTIONS = {
-  root: { value: 'PATH', help: 'read this directory or recorded host instead of /' },
+  profile: { value: 'FILE', short: 'f', help: 'what this host shall be: YAML or JSON; - is standard input' },
+  plan: { value: 'FILE', help: 'apply a plan kept by "plan --out", if the host is still the same' },
+  root: { value: 'PATH', help: 'take this directory or recorded host instead of /' },
+  out: { value: 'FILE', help: 'also keep the plan for "apply --plan"' },
+  commands: { help: 'print what an administrator would type for the same' },
+  check: { help: 'change nothing: say what would be done' },
+  yes: { help: 'do not ask' },
+  'confirm-within': {
+    value: 'TIME',
+    help: 'undo it by itself unless "confirm" comes within TIME, such as 120s',
+  },
+  'allow-active': {
+    value: 'PCI',
+    repeats: true,
+    help: 'override the guard for the NIC at this address, typed in full; may be repeated',
+  },
+  list: { help: 'show the runs' },
+  'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
   report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
   measure: { value: 'TIME', help: 'also drive packets for TIME, such as 10s' },
@@ -39,6 +60,8 @@ type OptionName = keyof typeof OPTIONS;
 interface Command {
   readonly summary: string;
   readonly options: readonly OptionName[];
+  /** The word it takes besides options, which may be left out. */
+  readonly argument?: string;
   readonly details?: string;
 }
 
@@ -59,6 +82,35 @@ const COMMANDS = {
     options: ['embedded', 'iface', 'port', 'address', 'duration', 'cpu', ...COMMON],
     details: 'Exit code: 0 the data path works, 2 it does not or that cannot be known.',
   },
+  suggest: {
+    summary: 'write a commented starting profile for this host',
+    options: ['root', 'output', 'help'],
+    details: 'The profile is YAML; docs/profile.md lists its fields.',
+  },
+  plan: {
+    summary: 'show what would be changed to make this host what a profile asks for',
+    options: ['profile', 'out', 'commands', 'root', ...COMMON],
+    details: 'Exit code: 0 nothing is to be changed, 2 something is.',
+  },
+  apply: {
+    summary: 'change this host to what a profile asks for, whole or not at all',
+    options: ['profile', 'plan', 'check', 'yes', 'confirm-within', 'allow-active', 'root', ...COMMON],
+    details:
+      'Exit code: 0 done, 3 done and a reboot is needed, 4 refused, 5 failed and undone, 6 failed and not undone.',
+  },
+  confirm: {
+    summary: 'keep a run that was applied with --confirm-within',
+    argument: 'RUN',
+    options: ['root', ...COMMON],
+    details: 'Without RUN: the one that waits.',
+  },
+  undo: {
+    summary: 'take a run back',
+    argument: 'RUN',
+    options: ['list', 'unless-confirmed', 'root', ...COMMON],
+    details:
+      'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
+  },
   capture: {
     summary: 'record this host as one text file that --root reads',
     options: ['root', 'output', 'mask', 'help'],
@@ -69,6 +121,7 @@ export type CommandName = keyof typeof COMMANDS;
 
 export interface Invocation {
   readonly command: CommandName | undefined;
+  readonly argument: string | undefined;
   readonly values: Readonly<Partial<Record<OptionName, string>>>;
 }
 
@@ -76,6 +129,7 @@ export interface Invocation {
 export function parseArguments(words: readonly string[]): Invocation {
   const values: Partial<Record<OptionName, string>> = {};
   let command: CommandName | undefined;
+  let argument: string | undefined;
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (word.startsWith('-') && word !== '-') {
@@ -83,7 +137,8 @@ export function parseArguments(words: readonly string[]): Invocation {
       const flag = equals < 0 ? word : word.slice(0, equals);
       const name = optionName(flag);
       const option: Option = OPTIONS[name];
-      if (values[name] !== undefined) throw usage('OPTION_REPEATED', flag, 'is given twice');
+      const earlier = values[name];
+      if (earlier !== undefined && !option.repeats) throw usage('OPTION_REPEATED', flag, 'is given twice');
       if (option.value === undefined) {
         if (equals >= 0) throw usage('OPTION_VALUE', flag, 'takes no value');
         values[name] = '';
@@ -92,16 +147,21 @@ export function parseArguments(words: readonly string[]): Invocation {
         if (value === undefined || value === '' || (equals < 0 && value.startsWith('--'))) {
           throw usage('OPTION_VALUE', flag, `needs a value: ${flag} ${option.value}`);
         }
-        values[name] = value;
+        values[name] = earlier === undefined ? value : `${earlier},${value}`;
       }
     } else if (command === undefined) {
       command = commandName(word);
     } else {
-      throw usage('ARGUMENT_UNKNOWN', JSON.stringify(word), `"${command}" takes no argument`);
+      const takes = (COMMANDS[command] as Command).argument;
+      if (takes === undefined || argument !== undefined) {
+        const what = takes === undefined ? 'no argument' : `one ${takes} only`;
+        throw usage('ARGUMENT_UNKNOWN', JSON.stringify(word), `"${command}" takes ${what}`);
+      }
+      argument = word;
     }
   }
   checkBelongs(command, values);
-  return { command, values };
+  return { command, argument, values };
 }
 
 function checkBelongs(command: CommandName | undefined, values: Invocation['values']): void {
@@ -121,6 +181,8 @@ function checkBelongs(command: CommandName | undefined, values: Invocation['valu
 function optionName(flag: string): OptionName {
   if (flag === '-h') return 'help';
   if (flag === '-V') return 'version';
+  const short = Object.entries<Option>(OPTIONS).find((entry) => `-${entry[1].short}` === flag);
+  if (short !== undefined) return short[0] as OptionName;
   const name = flag.slice(2);
   if (flag.startsWith('--') && Object.hasOwn(OPTIONS, name)) return name as OptionName;
   const near = nearest(name, Object.keys(OPTIONS));
@@ -169,11 +231,12 @@ export function helpText(command: CommandName | undefined): string {
   const entry: Command = COMMANDS[command];
   const flags = entry.options.map((name) => {
     const option: Option = OPTIONS[name];
-    return [`--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help] as const;
+    const short = option.short === undefined ? '' : `-${option.short}, `;
+    return [`${short}--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help] as const;
   });
   const width = Math.max(...flags.map(([flag]) => flag.length));
   return [
-    `Usage: bypass-setup ${command} [OPTIONS]`,
+    `Usage: bypass-setup ${command} [OPTIONS]${entry.argument === undefined ? '' : ` [${entry.argument}]`}`,
     '',
     `${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`,
     '',
@@ -181,7 +244,7 @@ export function helpText(command: CommandName | undefined): string {
     ...flags.map(
       ([flag, help]) => `  ${flag.padEnd(width)}  ${wrap(help, 76 - width, ' '.repeat(width + 4))}`,
     ),
-    ...(entry.details === undefined ? [] : ['', entry.details]),
+    ...(entry.details === undefined ? [] : ['', wrap(entry.details, 80)]),
     '',
   ].join('\n');
 }

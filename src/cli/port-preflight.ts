@@ -1,8 +1,9 @@
-import { USERSPACE_DRIVERS } from '../checks/evidence.ts';
 import { available, poolFolder } from '../checks/hugepages.ts';
-import { BIFURCATED, groupOf, offendersIn, usesOf } from '../checks/nic.ts';
+import { groupOf, usesOf } from '../checks/nic.ts';
 import { intersect, parseCpuList } from '../formats/cpu-list.ts';
 import { FormatError } from '../formats/format-error.ts';
+import { nearest } from '../formats/nearest.ts';
+import { BIFURCATED, groupObstacles, isUserspace } from '../formats/nic-drivers.ts';
 import { parsePciAddress } from '../formats/pci-address.ts';
 import { formatSize } from '../formats/size.ts';
 import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
@@ -10,7 +11,6 @@ import type { Port } from '../native/client.ts';
 import { MEMORY_MIB } from '../native/eal-arguments.ts';
 import { pollCpuNear, type UsableCpus } from '../native/poll-cpu.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
-import { nearest } from './nearest.ts';
 
 export interface PortRequest {
   /** As typed. */
@@ -117,7 +117,7 @@ function checkDriver(nic: PciFunction, facts: Facts): void {
       'bind it to vfio-pci first',
     );
   }
-  if (USERSPACE_DRIVERS.includes(driver)) return;
+  if (isUserspace(driver)) return;
   const uses = usesOf(nic, facts.network);
   const carries =
     uses === undefined
@@ -181,7 +181,7 @@ function checkVfio(nic: PciFunction, { iommu, userspaceIo }: Facts, mayOpen: Por
     );
   }
   const group = groupOf(nic, iommu);
-  const offenders = group === undefined ? [] : offendersIn(group);
+  const offenders = group === undefined ? [] : groupObstacles(group.members);
   if (offenders.length > 0) {
     throw refusal(
       nic,

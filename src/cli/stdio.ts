@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, readSync, writeSync } from 'node:fs';
 import { EXIT, errnoName, ToolError } from '../host/errors.ts';
 
 /**
@@ -39,13 +39,29 @@ export function writeErr(text: string): void {
   }
 }
 
+/** Asks on the terminal, which gives a line at a time. Anything but a plain yes is no. */
+export function askYes(question: string): boolean {
+  writeErr(`${question} [y/N] `);
+  const bytes = Buffer.alloc(256);
+  for (;;) {
+    try {
+      const length = readSync(0, bytes, 0, bytes.length, null);
+      return /^y(es)?$/i.test(bytes.toString('utf8', 0, length).trim());
+    } catch (error) {
+      // Anything else: the terminal has gone.
+      if (errnoName(error) !== 'EAGAIN') return false;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
+  }
+}
+
 /** Major number of /dev/null and its kin (Documentation/admin-guide/devices.txt), which are no terminals. */
 const MEMORY_DEVICES = 1;
 
 /** Whether a descriptor is a terminal, asked of Node only when it may be one, for the same reason. */
-export function isTerminal(stream: 'stdout' | 'stderr'): boolean {
+export function isTerminal(stream: 'stdin' | 'stdout' | 'stderr'): boolean {
   try {
-    const status = fstatSync(stream === 'stdout' ? 1 : 2);
+    const status = fstatSync({ stdin: 0, stdout: 1, stderr: 2 }[stream]);
     if (!status.isCharacterDevice() || status.rdev >> 8 === MEMORY_DEVICES) return false;
     return process[stream].isTTY;
   } catch {

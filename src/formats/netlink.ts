@@ -45,6 +45,16 @@ export interface InterfaceAddress {
   readonly interface: number;
 }
 
+/** IFLA_VF_INFO of one virtual function, as its physical function has set it. */
+export interface VirtualFunction {
+  readonly index: number;
+  readonly mac: string;
+  /** 0 is none. */
+  readonly vlan: number;
+  readonly trust?: boolean;
+  readonly spoofCheck?: boolean;
+}
+
 export interface Link {
   readonly index: number;
   readonly name: string;
@@ -52,6 +62,8 @@ export interface Link {
   readonly kind?: string;
   /** IFLA_PERM_ADDRESS, the address burnt into the hardware (kernel ≥ 5.6). */
   readonly permanentAddress?: string;
+  /** IFLA_VFINFO_LIST. */
+  readonly virtualFunctions?: readonly VirtualFunction[];
   /** IFLA_LINK: the interface below or the peer, when it is in this network namespace. */
   readonly lower?: number;
   /** IFLA_MASTER. */
@@ -60,6 +72,11 @@ export interface Link {
   readonly xdpProgram?: number;
   readonly altNames?: readonly string[];
 }
+
+/** Virtual functions are told of only when they are asked for; without statistics, which would fill the answer. */
+const IFLA_EXT_MASK = 29;
+const RTEXT_FILTER_VF = 1 << 0;
+const RTEXT_FILTER_SKIP_STATS = 1 << 3;
 
 const NLM_F_REQUEST = 0x1;
 const NLM_F_DUMP = 0x300;
@@ -80,8 +97,14 @@ const HEADER_BYTES: Readonly<Record<number, number>> = {
  * that are left over the kernel complains in its log.
  */
 export function dumpRequest(type: number): Uint8Array {
-  const request = new Uint8Array(16 + (HEADER_BYTES[type] ?? 16));
+  const own = 16 + (HEADER_BYTES[type] ?? 16);
+  const request = new Uint8Array(type === RTM_GET.link ? own + 8 : own);
   const view = new DataView(request.buffer);
+  if (type === RTM_GET.link) {
+    view.setUint16(own, 8, true);
+    view.setUint16(own + 2, IFLA_EXT_MASK, true);
+    view.setUint32(own + 4, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS, true);
+  }
   view.setUint32(0, request.length, true);
   view.setUint16(4, type, true);
   view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
@@ -195,6 +218,7 @@ export function decodeLinks(bytes: Uint8Array): Link[] {
       index: head.getInt32(4, true),
       name: text(attributes.get(3)) ?? '',
       ...(kind === undefined ? {} : { kind }),
+      ...virtualFunctions(attributes.get(22)),
       ...(permanentAddress === undefined ? {} : { permanentAddress }),
       ...(lower === undefined ? {} : { lower }),
       ...(master === undefined ? {} : { master }),
@@ -202,6 +226,34 @@ export function decodeLinks(bytes: Uint8Array): Link[] {
       ...(names.length === 0 ? {} : { altNames: names }),
     };
   });
+}
+
+/** IFLA_VFINFO_LIST of struct ifla_vf_mac, ifla_vf_vlan, ifla_vf_spoofchk and ifla_vf_trust, each with the number first. */
+function virtualFunctions(list: DataView | undefined): Pick<Link, 'virtualFunctions'> {
+  if (list === undefined) return {};
+  const found: VirtualFunction[] = [];
+  eachAttribute(list, 0, (type, info) => {
+    if (type !== 1) return;
+    const attributes = attributesOf(info, 0);
+    const second = (attribute: number) => {
+      const view = attributes.get(attribute);
+      return view === undefined || view.byteLength < 8 ? undefined : view.getUint32(4, true);
+    };
+    const mac = attributes.get(1);
+    // Ethernet's six bytes of the 32 that there are.
+    if (mac === undefined || mac.byteLength < 10) return;
+    const spoofCheck = second(4);
+    const trust = second(9);
+    found.push({
+      index: mac.getUint32(0, true),
+      mac: macText(new DataView(mac.buffer, mac.byteOffset + 4, 6)) ?? '',
+      vlan: second(2) ?? 0,
+      // All ones: the driver has no such setting (net/core/rtnetlink.c, rtnl_fill_vfinfo).
+      ...(trust === undefined || trust === 0xffff_ffff ? {} : { trust: trust !== 0 }),
+      ...(spoofCheck === undefined || spoofCheck === 0xffff_ffff ? {} : { spoofCheck: spoofCheck !== 0 }),
+    });
+  });
+  return found.length === 0 ? {} : { virtualFunctions: found };
 }
 
 interface Message {

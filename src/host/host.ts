@@ -65,7 +65,7 @@ export interface ReadHost {
 
 export interface RunOptions {
   readonly input?: string;
-  /** Milliseconds; then SIGTERM, and SIGKILL two seconds later. */
+  /** Milliseconds; then SIGTERM, SIGKILL two seconds later, and two more later it is left behind. */
   readonly timeout: number;
 }
 
@@ -74,6 +74,10 @@ export interface RunResult {
   readonly stdout: string;
   readonly stderr: string;
   readonly timedOut: boolean;
+}
+
+export interface Lock {
+  release(): void;
 }
 
 /** The whole machine: the only place where anything is changed or started. */
@@ -85,8 +89,18 @@ export interface Host extends ReadHost {
   writeAttribute(path: string, value: string): void;
   /** Replaces an ordinary file so that a crash leaves the old or the new text: temporary file, fsync, rename, fsync. */
   replaceFile(path: string, text: string, mode?: number): void;
+  /**
+   * Adds to the end of a file and returns when the disk has it. The file (0600) and its folders are made when they are
+   * missing, and are on the disk too then. When it throws, a part of the text may be there.
+   */
+  appendFile(path: string, text: string): void;
   /** Removes a file or an empty directory; absence is fine. */
   remove(path: string): void;
+  /**
+   * Takes flock(2) on a file, which then holds the text `holder`. The kernel gives it back when this process ends,
+   * however it ends. Undefined when another process has it.
+   */
+  lock(path: string, holder: string): Promise<Lock | undefined>;
   /** Starts a program without a shell. On a host that is not live it refuses. */
   run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult>;
 }

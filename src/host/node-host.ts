@@ -7,6 +7,7 @@ import type {
   FileStatus,
   Host,
   KernelAnswers,
+  Lock,
   Question,
   ReadHost,
   RunOptions,
@@ -194,6 +195,65 @@ class NodeHost implements Host {
     }
   }
 
+  appendFile(path: string, text: string): void {
+    try {
+      const folder = this.makeFolder(posix.dirname(path));
+      const target = posix.join(folder, posix.basename(path));
+      const isNew = fs.lstatSync(target, { throwIfNoEntry: false }) === undefined;
+      const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = fs.constants;
+      const fd = fs.openSync(target, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+      try {
+        fs.writeFileSync(fd, text);
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      if (isNew) syncFolder(folder);
+    } catch (error) {
+      throw error instanceof HostError ? error : new HostError('write', path, error);
+    } finally {
+      this.forget();
+    }
+  }
+
+  async lock(path: string, holder: string): Promise<Lock | undefined> {
+    const { spawnSync } = await import('node:child_process');
+    let fd: number | undefined;
+    try {
+      const folder = this.makeFolder(posix.dirname(path));
+      const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+      fd = fs.openSync(posix.join(folder, posix.basename(path)), O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+      // Node has no flock(2). The lock belongs to the open file, which flock(1) shares with this process and which
+      // stays open here when flock(1) ends; no other child gets it, because Node opens with O_CLOEXEC.
+      const { status, error } = spawnSync('flock', ['-x', '-n', '3'], {
+        stdio: ['ignore', 'ignore', 'ignore', fd],
+      });
+      if (error !== undefined || status === null || status > 1) {
+        throw new ToolError('LOCK_UNAVAILABLE', `flock(1) cannot lock it: ${errnoName(error)}`, {
+          subject: path,
+          hint: 'install util-linux, which has flock',
+        });
+      }
+      if (status === 1) return undefined;
+      const held = fd;
+      fd = undefined;
+      fs.ftruncateSync(held);
+      fs.writeSync(held, holder, 0);
+      return {
+        release: () => {
+          // Emptied and not removed: another process may have it open and wait for this very file.
+          fs.ftruncateSync(held);
+          fs.closeSync(held);
+        },
+      };
+    } catch (error) {
+      throw error instanceof ToolError ? error : new HostError('write', path, error);
+    } finally {
+      if (fd !== undefined) fs.closeSync(fd);
+      this.forget();
+    }
+  }
+
   remove(path: string): void {
     const outside = this.outside(path, false);
     if (outside === undefined) return;
@@ -202,7 +262,8 @@ class NodeHost implements Host {
       if (status?.isDirectory()) fs.rmdirSync(outside);
       else if (status !== undefined) fs.unlinkSync(outside);
     } catch (error) {
-      throw new HostError('remove', path, error);
+      // A file where the path has a folder: absent too, and lstat(2) says so with an errno of its own.
+      if (errnoName(error) !== 'ENOTDIR') throw new HostError('remove', path, error);
     } finally {
       this.forget();
     }
@@ -229,9 +290,18 @@ class NodeHost implements Host {
       }, options.timeout),
       setTimeout(() => signalGroup(child.pid, 'SIGKILL'), options.timeout + KILL_DELAY),
     ];
-    const result = await child.finally(() => {
+    // In a system call that cannot be interrupted not even SIGKILL ends it; then it is left to the kernel.
+    const abandoned = new Promise<undefined>((resolve) => {
+      timers.push(setTimeout(() => resolve(undefined), options.timeout + 2 * KILL_DELAY));
+    });
+    const result = await Promise.race([child, abandoned]).finally(() => {
       for (const timer of timers) clearTimeout(timer);
     });
+    if (result === undefined) {
+      child.unref();
+      for (const stream of child.stdio) stream?.destroy();
+      return { exitCode: undefined, stdout: '', stderr: '', timedOut: true };
+    }
     // No exit code and no signal: the program could not be started at all.
     if (result.exitCode === undefined && result.signal === undefined) {
       throw new ToolError('PROGRAM_NOT_STARTED', `cannot be started: ${errnoName(result)}`, {
@@ -304,16 +374,19 @@ class NodeHost implements Host {
     return inside === undefined ? undefined : this.root + inside;
   }
 
-  /** The folder to hand to the kernel, made when it is missing. A link that leads nowhere is not followed. */
+  /** The folder to hand to the kernel, made (and on the disk) when it is missing. A link that leads nowhere is not followed. */
   private makeFolder(path: string): string {
-    if (this.live) {
-      fs.mkdirSync(path, { recursive: true });
-      return path;
+    const found = this.live ? fs.existsSync(path) && path : this.outside(path, true);
+    if (found) return found;
+    const parent = this.makeFolder(posix.dirname(path));
+    const folder = posix.join(parent, posix.basename(path));
+    try {
+      fs.mkdirSync(folder);
+    } catch (error) {
+      // Another run may have made the same one now. A link that leads nowhere is refused.
+      if (errnoName(error) !== 'EEXIST' || !fs.lstatSync(folder).isDirectory()) throw error;
     }
-    const found = this.outside(path, true);
-    if (found !== undefined) return found;
-    const folder = posix.join(this.makeFolder(posix.dirname(path)), posix.basename(path));
-    fs.mkdirSync(folder);
+    syncFolder(parent);
     return folder;
   }
 

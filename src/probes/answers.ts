@@ -1,6 +1,16 @@
 import type { Answer, KernelAnswers, Question, ReadHost } from '../host/host.ts';
 
+const VF_FIELDS = [
+  ['index', 'count'],
+  ['mac', 'text'],
+  ['vlan', 'count'],
+  ['trust', 'flag?'],
+  ['spoofCheck', 'flag?'],
+] as const;
+
 const IS = {
+  flag: (value: unknown) => typeof value === 'boolean',
+  vfs: (value: unknown) => Array.isArray(value) && value.every((vf) => known(vf, VF_FIELDS) !== undefined),
   family: (value: unknown) => value === 'inet' || value === 'inet6',
   text: (value: unknown) => typeof value === 'string',
   texts: (value: unknown) => Array.isArray(value) && value.every(IS.text),
@@ -37,6 +47,7 @@ const FIELDS: Readonly<Record<Exclude<Question, 'kernelLog'>, Readonly<Record<st
     name: 'text',
     kind: 'text?',
     permanentAddress: 'text?',
+    virtualFunctions: 'vfs?',
     lower: 'count?',
     master: 'count?',
     xdpProgram: 'count?',

@@ -230,6 +230,18 @@ const networkInterface = z.strictObject({
   groFlushTimeout: at(count, '/sys/class/net/*/gro_flush_timeout, ns'),
   xdpProgram: at(count, 'RTM_GETLINK IFLA_XDP_PROG_ID'),
   ptpClock: at(text, '/sys/class/net/*/device/ptp/*'),
+  virtualFunctions: at(
+    z.array(
+      z.strictObject({
+        index: count,
+        mac: text,
+        vlan: count,
+        trust: z.boolean().optional(),
+        spoofCheck: z.boolean().optional(),
+      }),
+    ),
+    'RTM_GETLINK IFLA_VFINFO_LIST: what the physical function has set',
+  ),
 });
 
 const route = z.strictObject({
@@ -404,6 +416,7 @@ const userspaceIo = z.strictObject({
     z.array(z.strictObject({ path: text, pci: text })),
     '/sys/class/uio/*/device: the /dev/uio* of each PCI function',
   ),
+  enableSriov: at(z.boolean(), '/sys/module/vfio_pci/parameters/enable_sriov'),
   holders: at(
     z.array(z.strictObject({ pid: count, program: text, path: text })),
     '/proc/*/fd: processes that hold a vfio group or a uio device',
@@ -429,6 +442,18 @@ const stacks = z.strictObject({
   ),
 });
 
+const ownFiles = z.strictObject({
+  files: z.record(
+    text,
+    at(z.strictObject({ text, mode: count }), 'the files that apply writes: src/formats/own-files.ts'),
+  ),
+  folders: z.array(text).describe('those that exist among the folders of these files'),
+  initramfs: at(
+    z.strictObject({ tool: z.enum(['mkinitramfs', 'dracut']), image: text }),
+    '/usr/sbin/mkinitramfs or /usr/bin/dracut, and the image of the running kernel in /boot',
+  ),
+});
+
 /** One property per probe; src/probes/index.ts lists them. */
 export const factsSchema = z.strictObject({
   kernel,
@@ -449,6 +474,7 @@ export const factsSchema = z.strictObject({
   limits,
   userspaceIo,
   stacks,
+  ownFiles,
 });
 
 export type Facts = z.infer<typeof factsSchema>;

@@ -13,6 +13,7 @@ import { machineProbe } from './machine.ts';
 import { networkProbe } from './network.ts';
 import { numaProbe } from './numa.ts';
 import { OnceHost } from './once.ts';
+import { ownFilesProbe } from './own-files.ts';
 import { pciProbe } from './pci.ts';
 import { powerProbe } from './power.ts';
 import { servicesProbe } from './services.ts';
@@ -40,6 +41,7 @@ export const PROBES = [
   limitsProbe,
   userspaceIoProbe,
   stacksProbe,
+  ownFilesProbe,
 ] as const;
 
 type Unlisted = Exclude<ProbeName, (typeof PROBES)[number]['name']>;

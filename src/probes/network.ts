@@ -79,6 +79,7 @@ function readInterfaces(
       ...readInterface(host, name, link, nameOf),
       ...driverFacts(name, drivers),
       permanentAddress: permanentAddress(name, links, link),
+      virtualFunctions: virtualFunctions(links, link),
       xdpProgram: xdpProgram(links, link),
       addresses: own.map((entry) => entry.address),
     };
@@ -193,6 +194,16 @@ function ptpClock(host: ReadHost, folder: string): Fact<string> {
   return clock === undefined
     ? absent('missing', 'no hardware clock', `${folder}/device/ptp`)
     : known(clock, `${folder}/device/ptp`);
+}
+
+function virtualFunctions(
+  links: Answer<readonly Link[]>,
+  link: Link | undefined,
+): NetworkInterface['virtualFunctions'] {
+  const from = 'RTM_GETLINK';
+  if ('unanswered' in links) return absent('unsupported', links.unanswered, from);
+  const found = link?.virtualFunctions;
+  return found === undefined ? absent('missing', 'no virtual function', from) : known([...found], from);
 }
 
 function driverFacts(name: string, drivers: Answer<Readonly<Record<string, DriverInfo>>>) {

@@ -7,6 +7,9 @@ type State = NonNullable<Facts['userspaceIo']['modules']['value']>[string];
 type Node = NonNullable<Facts['userspaceIo']['vfioNodes']['value']>[number];
 type Holder = NonNullable<Facts['userspaceIo']['holders']['value']>[number];
 
+/** The files by which a process holds a device: the group, the device itself, or the uio device. */
+const HELD = /^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+)$/;
+
 /** Module names, and the PCI driver each registers, which shows it even when it is built in without parameters. */
 const MODULES: readonly (readonly [string, string | undefined])[] = [
   ['vfio', undefined],
@@ -30,6 +33,7 @@ export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
     ),
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
     uioNodes: uioNodes(host),
+    enableSriov: attribute(host, '/sys/module/vfio_pci/parameters/enable_sriov', flag),
     holders: holders(host, nodes),
   };
 });
@@ -86,6 +90,12 @@ function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
   const from = '/proc/*/fd';
   const uio = names(host, '/sys/class/uio');
   if ((nodes.value ?? []).length === 0 && uio.length === 0) return known([], from);
+  return readHolders(host);
+}
+
+/** Every process that holds a device in user space. */
+export function readHolders(host: ReadHost): Fact<Holder[]> {
+  const from = '/proc/*/fd';
   let denied = 0;
   const found: Holder[] = [];
   for (const pid of names(host, '/proc').filter((name) => /^\d+$/.test(name))) {
@@ -96,8 +106,7 @@ function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
     }
     for (const fd of fds.value) {
       const path = linkOf(host, `/proc/${pid}/fd/${fd}`);
-      if (path === undefined || !/^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+)$/.test(path))
-        continue;
+      if (path === undefined || !HELD.test(path)) continue;
       found.push({ pid: Number(pid), program: textOrNothing(host, `/proc/${pid}/comm`) ?? 'unknown', path });
     }
   }

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { validateResult } from '../native/messages.ts';
+import { changeSchema, list, refusalSchema } from '../plan/document.ts';
 import { factsSchema } from '../probes/facts.ts';
 
 const text = z.string();
@@ -57,6 +58,79 @@ export const fullReportSchema = z.strictObject({
   check: checkReportSchema,
 });
 
+const takenBack = {
+  left: list(text).describe('what could not be taken back, one sentence each'),
+  rebootNeeded: z.boolean(),
+};
+
+const recovered = list(
+  z.strictObject({
+    run: text,
+    outcome: z.enum(['applied', 'undone', 'left']),
+    sentence: text,
+    ...takenBack,
+  }),
+).describe('earlier runs that were interrupted or not confirmed, and are ended now');
+
+export const applyReportSchema = z.strictObject({
+  schema: z.literal('bypass-setup/apply@1'),
+  ...heading,
+  outcome: z
+    .enum(['nothing', 'pending', 'refused', 'declined', 'applied', 'undone', 'left'])
+    .describe('pending: --check found changes; undone, left: it failed and is taken back, or not whole'),
+  run: text.optional().describe('the name that undo and confirm take'),
+  ...takenBack,
+  confirmBy: text.optional().describe('when it is undone unless it is confirmed; ISO 8601, UTC'),
+  changes: list(changeSchema),
+  notes: list(text),
+  refusals: list(refusalSchema),
+  error: z
+    .strictObject({
+      code: text,
+      subject: text.optional(),
+      message: text,
+      hint: text.optional(),
+    })
+    .optional()
+    .describe('why it failed'),
+  recovered,
+});
+
+export const undoReportSchema = z.strictObject({
+  schema: z.literal('bypass-setup/undo@1'),
+  ...heading,
+  outcome: z.enum(['nothing', 'undone', 'left', 'confirmed']),
+  sentence: text,
+  run: text.optional(),
+  ...takenBack,
+  recovered,
+});
+
+export const runsReportSchema = z.strictObject({
+  schema: z.literal('bypass-setup/runs@1'),
+  ...heading,
+  runs: list(
+    z.strictObject({
+      run: text,
+      at: text.describe('ISO 8601, UTC'),
+      command: text,
+      by: text.describe('SUDO_USER, else the uid'),
+      state: z.enum(['applied', 'waiting', 'undone', 'left', 'unfinished']),
+      confirmBy: text.optional(),
+      changes: list(
+        z.strictObject({
+          id: text,
+          summary: text,
+          standing: z.enum(['planned', 'begun', 'done', 'left', 'reverted']),
+        }),
+      ),
+    }),
+  ),
+});
+
+export type ApplyReport = z.infer<typeof applyReportSchema>;
+export type UndoReport = z.infer<typeof undoReportSchema>;
+export type RunsReport = z.infer<typeof runsReportSchema>;
 export type FullReport = z.infer<typeof fullReportSchema>;
 export type ProbeReport = z.infer<typeof probeReportSchema>;
 export type CheckReport = z.infer<typeof checkReportSchema>;

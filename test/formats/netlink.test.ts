@@ -244,7 +244,9 @@ test('a request asks for a dump of one kind', () => {
     `1c000000${'1a00'}${'0103'}${'00'.repeat(20)}`,
   );
   // ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr: what is longer makes the kernel complain in its log.
-  expect(Object.values(RTM_GET).map((type) => dumpRequest(type).length - 16)).toEqual([16, 8, 12, 12, 12]);
+  expect(Object.values(RTM_GET).map((type) => dumpRequest(type).length - 16)).toEqual([24, 8, 12, 12, 12]);
+  // Virtual functions without their statistics.
+  expect(Buffer.from(dumpRequest(RTM_GET.link).slice(32)).toString('hex')).toBe('08001d0009000000');
 });
 
 test('bytes of any kind are decoded without an error, and without a loop that does not end', () => {

@@ -1,0 +1,167 @@
+import { posix } from 'node:path';
+import { HostError } from '../host/errors.ts';
+import type { Host, ReadHost } from '../host/host.ts';
+import { type Action, defineAction, type PlanContext, type Step } from './define.ts';
+import { refused, runAll } from './run.ts';
+
+export type FileBefore = {
+  /** null: there was no such file. */
+  readonly text: string | null;
+  readonly mode: number | null;
+  /** Folders that did not exist, the deepest first. */
+  readonly folders: readonly string[];
+};
+
+type After = {
+  readonly text: string;
+  readonly mode: number;
+  /** Programs that make a running service read the file. */
+  readonly refresh: readonly (readonly string[])[];
+};
+
+export interface WantedFile {
+  readonly path: string;
+  readonly text: string;
+  readonly mode?: number;
+  readonly summary: string;
+  readonly refresh?: readonly (readonly string[])[];
+  readonly effect?: Step['effect'];
+}
+
+type PlanFiles = (context: PlanContext, note: (sentence: string) => void) => WantedFile[];
+
+/** Who wrote a file and how to take it back, as the first lines of everything that is written for people to find. */
+export function header(comment = '#'): string {
+  return `${comment} Written by bypass-setup; "bypass-setup undo" takes it back.\n`;
+}
+
+/** Whether there is a systemd (and so a udev) to tell of a new file. */
+export function hasSystemd({ facts }: PlanContext): boolean {
+  return facts.services.units.absent === undefined;
+}
+
+/** An action whose every step is a file of ours: written whole, and taken back byte for byte with its folders. */
+export function defineFileAction(name: string, wanted: PlanFiles): Action {
+  return defineAction({
+    name,
+    plan: (context, note) => wanted(context, note).flatMap((file) => fileStep(context, file)),
+
+    async apply(change, host) {
+      const after = change.after as After;
+      host.replaceFile(change.target, after.text, after.mode);
+      await runAll(host, after.refresh);
+    },
+
+    verify(change, host) {
+      const after = change.after as After;
+      return difference(host, change.target, after.text, after.mode);
+    },
+
+    async revert(change, host) {
+      const before = change.before as FileBefore;
+      const { refresh } = change.after as After;
+      putBack(host, change.target, before);
+      await runAll(host, refresh);
+    },
+
+    holdsBefore(change, host) {
+      const before = change.before as FileBefore;
+      return notPutBack(host, change.target, before);
+    },
+  });
+}
+
+function fileStep(context: PlanContext, file: WantedFile): Step[] {
+  const mode = file.mode ?? 0o644;
+  const before = fileBefore(context, file.path);
+  if (before.text === file.text && before.mode === mode) return [];
+  return [
+    {
+      target: file.path,
+      before,
+      after: { text: file.text, mode, refresh: file.refresh ?? [] },
+      scope: 'persistent',
+      effect: file.effect ?? 'none',
+      summary: `${before.text === null ? 'write' : 'change'} ${file.summary}`,
+      commands: [
+        `install -D -m ${mode.toString(8)} /dev/stdin ${file.path} <<'END'\n${file.text}END`,
+        ...(file.refresh ?? []).map((argv) => argv.join(' ')),
+      ],
+    },
+  ];
+}
+
+/** The file as the probe saw it. What could not be read is not replaced: nobody could bring it back. */
+export function fileBefore({ facts }: PlanContext, path: string): FileBefore {
+  const fact = facts.ownFiles.files[path];
+  if (fact?.absent !== undefined && fact.absent !== 'missing') {
+    throw refused(
+      'FILE_UNREADABLE',
+      path,
+      `cannot be replaced, because what is there cannot be read: ${fact.reason}`,
+    );
+  }
+  const folders = missingFolders(new Set(facts.ownFiles.folders), path);
+  return fact?.value === undefined
+    ? { text: null, mode: null, folders }
+    : { text: fact.value.text, mode: fact.value.mode, folders };
+}
+
+function missingFolders(existing: ReadonlySet<string>, path: string): string[] {
+  const missing: string[] = [];
+  for (
+    let folder = posix.dirname(path);
+    folder !== '/' && !existing.has(folder);
+    folder = posix.dirname(folder)
+  ) {
+    missing.push(folder);
+  }
+  return missing;
+}
+
+/** Byte for byte, with its mode; its owner never changed. */
+export function putBack(host: Host, path: string, { text, mode, folders }: FileBefore): void {
+  if (text === null) host.remove(path);
+  else host.replaceFile(path, text, mode ?? undefined);
+  removeLeftovers(host, path);
+  removeFolders(host, folders);
+}
+
+/** What is left of ours, or undefined. */
+export function notPutBack(host: ReadHost, path: string, { text, mode }: FileBefore): string | undefined {
+  return difference(host, path, text, mode);
+}
+
+/** What a crash in the middle of `replaceFile` leaves beside the file. */
+function removeLeftovers(host: Host, path: string): void {
+  const folder = posix.dirname(path);
+  const ours = (name: string) => name.startsWith(`.${posix.basename(path)}.`) && name.endsWith('.tmp');
+  for (const name of host.list(folder)?.filter(ours) ?? []) host.remove(`${folder}/${name}`);
+}
+
+/** Takes away the folders that were made, as far as nobody else has put something into them. */
+function removeFolders(host: Host, folders: readonly string[]): void {
+  for (const folder of folders) {
+    // Something else may stand there by now.
+    if (host.stat(folder)?.type !== 'directory') continue;
+    try {
+      host.remove(folder);
+    } catch (error) {
+      if (!(error instanceof HostError) || (error.errno !== 'ENOTEMPTY' && error.errno !== 'EEXIST'))
+        throw error;
+    }
+  }
+}
+
+function difference(
+  host: ReadHost,
+  path: string,
+  text: string | null,
+  mode: number | null,
+): string | undefined {
+  const status = host.stat(path);
+  if (status === undefined) return text === null ? undefined : `${path} is missing`;
+  if (text === null) return `${path} is still there`;
+  if (status.type !== 'file' || host.readText(path) !== text) return `${path} has another content`;
+  return status.mode === mode ? undefined : `${path} has mode ${status.mode.toString(8)}`;
+}

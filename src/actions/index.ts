@@ -1,0 +1,38 @@
+import { accessAction } from './access.ts';
+import type { Action } from './define.ts';
+import { driverAction } from './driver.ts';
+import { initramfsAction } from './initramfs.ts';
+import { moduleAction } from './module.ts';
+import { nodeAction } from './node.ts';
+import { noIommuAction } from './noiommu.ts';
+import { persistAction } from './persist.ts';
+import { releaseAction } from './release.ts';
+import { rememberAction } from './remember.ts';
+import { type Sleep, sleep } from './sleep.ts';
+import { unmanageAction } from './unmanage.ts';
+import { vfCountAction } from './vf-count.ts';
+import { vfDriverAction } from './vf-driver.ts';
+import { vfSettingsAction } from './vf-settings.ts';
+import { vfTokenAction } from './vf-token.ts';
+
+/** Every action in the order in which a plan is applied; it is undone in the reverse order. */
+export function actionsWith(pause: Sleep): readonly Action[] {
+  return [
+    moduleAction,
+    noIommuAction,
+    rememberAction,
+    unmanageAction,
+    releaseAction(pause),
+    driverAction(pause),
+    vfTokenAction,
+    vfCountAction,
+    vfSettingsAction,
+    vfDriverAction(pause),
+    accessAction,
+    nodeAction,
+    persistAction,
+    initramfsAction,
+  ];
+}
+
+export const ACTIONS = actionsWith(sleep);

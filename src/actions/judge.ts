@@ -1,0 +1,219 @@
+import { groupObstacles, isUserspace, TWIN_PORTS } from '../formats/nic-drivers.ts';
+import type { ToolError } from '../host/errors.ts';
+import type { PciFunction } from '../probes/facts.ts';
+import type { Identity } from '../profile/resolved.ts';
+import type { PlanContext } from './define.ts';
+import { kernelDriver, type Nic } from './nics.ts';
+import { refused } from './run.ts';
+
+/** All that can be known before anything is unbound. What cannot be read is no permission. */
+export function judge(
+  nic: Nic,
+  nics: readonly Nic[],
+  context: PlanContext,
+  note: (sentence: string) => void,
+): void {
+  const { found, wanted } = nic;
+  const { address } = found;
+  refuseStranger(nic, context);
+  if (found.maxPayload.absent === 'garbled') {
+    throw refused(
+      'NIC_DEAD',
+      address,
+      'the device no longer answers',
+      'remove it and rescan the bus, or reboot',
+    );
+  }
+  if (found.virtualFunctions.length > 0) {
+    throw refused(
+      'NIC_HAS_VFS',
+      address,
+      `has ${found.virtualFunctions.length} virtual functions, which would go with it`,
+      `echo 0 > /sys/bus/pci/devices/${address}/sriov_numvfs, or leave the physical function to the kernel`,
+    );
+  }
+  refuseHeld(found, context);
+  if (judgeHost(nic, wanted ?? '', context, note)) judgeVfio(nic, nics, context);
+  twinPorts(nic, nics, context, note);
+}
+
+/** [J15] What the profile means, and what is in that slot now. */
+function refuseStranger(nic: Nic, context: PlanContext): void {
+  const { identity } = nic.nic;
+  const { found } = nic;
+  const seen: Partial<Record<keyof Identity, string>> = {
+    vendor: found.vendor,
+    device: found.device,
+    ...(found.subsystem.value === undefined ? {} : { subsystem: found.subsystem.value }),
+    ...(found.serial.value === undefined ? {} : { serial: found.serial.value }),
+    ...(permanent(found, context) === undefined ? {} : { mac: permanent(found, context) ?? '' }),
+  };
+  for (const key of ['vendor', 'device', 'subsystem', 'serial', 'mac'] as const) {
+    const expected = identity[key];
+    const here = seen[key];
+    if (expected === undefined || here === undefined || expected === here) continue;
+    throw refused(
+      'NIC_IDENTITY_DISAGREES',
+      found.address,
+      `its ${key} is ${here}, but "${nic.nic.name}" of the profile has ${expected}: another NIC is in this slot`,
+      'find it with "bypass-setup probe" and correct the profile',
+    );
+  }
+}
+
+/** Only what the hardware or our own memory says: an address in use may be a bond's. */
+function permanent(found: PciFunction, { facts }: PlanContext): string | undefined {
+  const own = facts.network.interfaces.value?.find(({ name }) => found.interfaces.includes(name));
+  return own?.permanentAddress.value ?? (found.remembered.value?.address || undefined);
+}
+
+/** The write that unbinds a held vfio device does not return (drivers/vfio/vfio_main.c, vfio_unregister_group_dev). */
+export function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
+  if (!isUserspace(found.driver.value)) return;
+  const { holders } = facts.userspaceIo;
+  if (holders.absent !== undefined) {
+    throw refused(
+      'NIC_HOLDERS_UNKNOWN',
+      found.address,
+      `who holds it cannot be read: ${holders.reason}`,
+      'run as root',
+    );
+  }
+  const group = found.iommuGroup.value;
+  const paths = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
+  // Which /dev/uioN is whose no fact tells, so any holder counts.
+  const own = (path: string) =>
+    found.driver.value === 'vfio-pci' ? paths.includes(path) || /devices/.test(path) : /uio/.test(path);
+  const holder = holders.value.find(({ path }) => own(path));
+  if (holder !== undefined) throw held(found.address, holder);
+}
+
+export function held(
+  address: string,
+  { pid, program, path }: { pid: number; program: string; path: string },
+): ToolError {
+  return refused(
+    'NIC_IN_USE',
+    address,
+    `process ${pid} (${program}) holds ${path}; unbinding it now would hang in the kernel`,
+    `end process ${pid} first`,
+  );
+}
+
+function judgeVfio(nic: Nic, nics: readonly Nic[], { facts }: PlanContext): void {
+  const { found } = nic;
+  const { address } = found;
+  const group = facts.iommu.groups.value?.find(({ id }) => id === found.iommuGroup.value);
+  if (group === undefined || !group.complete || !group.members.some((member) => member.address === address)) {
+    throw refused('GROUP_UNKNOWN', address, 'the members of its IOMMU group cannot be read');
+  }
+  const moving = new Set(
+    nics.filter(({ wanted }) => wanted === 'vfio-pci').map((other) => other.found.address),
+  );
+  const obstacles = groupObstacles(group.members).filter((member) => !moving.has(member.address));
+  if (obstacles.length === 0) return;
+  const list = obstacles.map((member) => `${member.address} is on ${member.driver}`).join(', ');
+  throw refused(
+    'GROUP_NOT_VIABLE',
+    address,
+    `IOMMU group ${group.id} is not viable: ${list}`,
+    'move those functions to vfio-pci too, or the NIC to a slot with a group of its own',
+  );
+}
+
+/** What the host must have for a driver, whichever function it is for. True when an IOMMU will protect it. */
+export function judgeHost(
+  { nic, found }: Nic,
+  driver: string,
+  { facts }: PlanContext,
+  note: (sentence: string) => void,
+): boolean {
+  const { address } = found;
+  if (driver !== 'vfio-pci') {
+    judgeUio(found, driver, facts, note);
+    return false;
+  }
+  const { units, interruptRemapping } = facts.iommu;
+  if (units.absent === 'missing') {
+    if (!nic.allowNoIommu) {
+      throw refused(
+        'IOMMU_OFF',
+        address,
+        'the IOMMU is off, so vfio-pci could not protect memory from it',
+        'turn it on (VT-d or AMD-Vi in the firmware, intel_iommu=on), or set allow-no-iommu for this NIC',
+      );
+    }
+    refuseLocked(address, 'vfio without an IOMMU', facts);
+    return false;
+  }
+  if (units.absent !== undefined) {
+    throw refused('IOMMU_UNKNOWN', address, `whether the IOMMU is on cannot be read: ${units.reason}`);
+  }
+  if (interruptRemapping.value !== true) {
+    const why =
+      interruptRemapping.absent === undefined
+        ? 'the platform does not remap interrupts'
+        : `whether interrupts are remapped cannot be read (${interruptRemapping.reason})`;
+    throw refused(
+      'NO_INTERRUPT_REMAPPING',
+      address,
+      `${why}; vfio refuses to open such a device`,
+      'turn on interrupt remapping (x2APIC, VT-d) in the firmware; in QEMU: intel-iommu,intremap=on',
+    );
+  }
+  return true;
+}
+
+function judgeUio(
+  found: PciFunction,
+  driver: string,
+  facts: PlanContext['facts'],
+  note: (sentence: string) => void,
+): void {
+  refuseLocked(found.address, driver, facts);
+  note(`${found.address}: ${driver} protects no memory from the device; vfio-pci with an IOMMU does`);
+  const group = facts.iommu.groups.value?.find(({ id }) => id === found.iommuGroup.value);
+  const type = group?.type.value;
+  if (type !== undefined && type !== 'identity') {
+    note(
+      `${found.address}: its IOMMU domain is ${type}; with ${driver} the device reaches no memory until iommu=pt`,
+    );
+  }
+}
+
+/** kernel_lockdown(7). */
+function refuseLocked(address: string, what: string, { kernel }: PlanContext['facts']): void {
+  const lockdown = kernel.lockdown.value;
+  if (lockdown === undefined || lockdown === 'none') return;
+  throw refused(
+    'KERNEL_LOCKED',
+    address,
+    `${what} is impossible: the kernel is locked down (${lockdown})`,
+    'use vfio-pci with an IOMMU',
+  );
+}
+
+function twinPorts(
+  nic: Nic,
+  nics: readonly Nic[],
+  { facts }: PlanContext,
+  note: (sentence: string) => void,
+): void {
+  const { found, wanted } = nic;
+  const driver = kernelDriver(found) ?? '';
+  if (!TWIN_PORTS.includes(driver)) return;
+  const card = found.address.replace(/\.\d$/, '.');
+  const left = (facts.pci.networkFunctions.value ?? []).filter(
+    (other) =>
+      other.address !== found.address &&
+      other.address.startsWith(card) &&
+      other.driver.value !== wanted &&
+      nics.find((entry) => entry.found.address === other.address)?.wanted !== wanted,
+  );
+  for (const other of left) {
+    note(
+      `${found.address} (${driver}): its twin port ${other.address} stays on ${other.driver.value ?? 'no driver'}; ` +
+        'ports of this family share firmware settings and can disturb each other',
+    );
+  }
+}

@@ -1,0 +1,137 @@
+import { OWN } from '../formats/own-files.ts';
+import { type BootNic, bootScript } from './boot-script.ts';
+import type { PlanContext } from './define.ts';
+import { defineFileAction, hasSystemd, header, type WantedFile } from './file.ts';
+import { kernelDriver, type Nic, permanentAddress, userspaceNicsOf } from './nics.ts';
+
+/** Files that make the NICs leave the kernel again at every boot, keyed by what they are and not by their slot alone. */
+export const persistAction = defineFileAction('persist', (context) => {
+  if (!context.profile.persistent) return [];
+  const nics = userspaceNicsOf(context);
+  if (nics.length === 0) return [];
+  const script = bootScript(nics.map((nic) => bootNic(nic, context)));
+  const names = nics.map(({ found }) => found.address).join(', ');
+  const reload = hasSystemd(context) ? [['systemctl', 'daemon-reload']] : [];
+  return [
+    { path: OWN.script, text: script, mode: 0o755, summary: `${OWN.script}: binds ${names} at boot` },
+    ...softdeps(nics),
+    {
+      path: OWN.unit,
+      text: unit(),
+      summary: `${OWN.unit}: runs it before the network is configured`,
+      refresh: reload,
+    },
+    {
+      path: OWN.wants,
+      text: `${header()}[Unit]\nWants=bypass-setup.service\n`,
+      summary: `${OWN.wants}: starts that unit at every boot`,
+      refresh: reload,
+    },
+    ...early(context, script),
+  ];
+});
+
+function bootNic(nic: Nic, context: PlanContext): BootNic {
+  const { found } = nic;
+  const { identity } = nic.nic;
+  const peers = (context.facts.pci.networkFunctions.value ?? []).filter(
+    ({ vendor, device }) => vendor === found.vendor && device === found.device,
+  );
+  return {
+    address: found.address,
+    driver: nic.wanted ?? '',
+    vendor: identity.vendor,
+    device: identity.device,
+    subsystem: identity.subsystem,
+    serial: identity.serial,
+    mac: permanentAddress(nic, context) ?? undefined,
+    peers: peers.map(({ address }) => address).sort(),
+  };
+}
+
+/** modprobe.d(5): where the initramfs holds no script, vfio-pci is at least there before the kernel driver is. */
+function softdeps(nics: readonly Nic[]): WantedFile[] {
+  const lines = nics.flatMap((nic) => {
+    const driver = kernelDriver(nic.found);
+    return driver === null ? [] : [`softdep ${driver} pre: ${nic.wanted}\n`];
+  });
+  if (lines.length === 0) return [];
+  const text = header() + [...new Set(lines)].sort().join('');
+  return [
+    { path: OWN.modprobe, text, summary: `${OWN.modprobe}: vfio-pci is loaded before their kernel drivers` },
+  ];
+}
+
+/** systemd.special(7), network-pre.target: everything that configures the network comes after it. */
+function unit(): string {
+  return `${header()}[Unit]
+Description=Bind NICs to their user-space drivers
+DefaultDependencies=no
+RequiresMountsFor=/etc/bypass-setup
+After=systemd-modules-load.service
+Wants=network-pre.target
+Before=network-pre.target sysinit.target shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=${OWN.script} late
+`;
+}
+
+function early({ facts }: PlanContext, script: string): WantedFile[] {
+  const tool = facts.ownFiles.initramfs.value?.tool;
+  if (tool === 'mkinitramfs') {
+    return [
+      {
+        path: OWN.initTop,
+        text: script,
+        mode: 0o755,
+        summary: `${OWN.initTop}: the same in the initramfs, before udev`,
+      },
+      {
+        path: OWN.initramfsHook,
+        text: HOOK,
+        mode: 0o755,
+        summary: `${OWN.initramfsHook}: packs what it needs`,
+      },
+    ];
+  }
+  if (tool === 'dracut') {
+    return [
+      {
+        path: OWN.dracutModule,
+        text: DRACUT,
+        mode: 0o755,
+        summary: `${OWN.dracutModule}: the same in the initramfs`,
+      },
+    ];
+  }
+  return [];
+}
+
+/** initramfs-tools(7). vfio_virqfd is not named: it is a part of vfio since Linux 6.2, and comes by itself before. */
+const HOOK = `#!/bin/sh
+${header()}[ "$1" = prereqs ] && exit 0
+. /usr/share/initramfs-tools/hook-functions
+manual_add_modules vfio_pci vfio_iommu_type1
+copy_exec /usr/bin/od
+copy_exec /usr/bin/readlink
+`;
+
+/** dracut.modules(7): pre-udev comes before udev loads a driver. */
+const DRACUT = `#!/bin/bash
+${header()}check() {
+  return 0
+}
+
+installkernel() {
+  instmods vfio_pci vfio_iommu_type1
+}
+
+install() {
+  inst_multiple od readlink modprobe
+  inst_hook pre-udev 00 ${OWN.script}
+}
+`;

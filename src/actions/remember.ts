@@ -1,0 +1,44 @@
+import { OWN } from '../formats/own-files.ts';
+import { defineFileAction, fileBefore } from './file.ts';
+import { kernelDriver, leavingNicsOf, permanentAddress } from './nics.ts';
+
+/**
+ * What a NIC was before it left the kernel. Afterwards nobody can ask it: the pci probe gives it back as `remembered`.
+ * Entries of NICs that this run does not touch stay.
+ */
+export const rememberAction = defineFileAction('remember', (context) => {
+  const entries = leavingNicsOf(context).flatMap((nic) => {
+    const { found } = nic;
+    const driver = kernelDriver(found);
+    const name = found.interfaces[0] ?? found.remembered.value?.interface ?? '';
+    if (driver === null) return [];
+    const { vendor, device, subsystem, serial } = nic.nic.identity;
+    const entry = {
+      driver,
+      address: permanentAddress(nic, context) ?? '',
+      interface: name,
+      vendor,
+      device,
+      ...(subsystem === undefined ? {} : { subsystem }),
+      ...(serial === undefined ? {} : { serial }),
+    };
+    return [[found.address, entry] as const];
+  });
+  if (entries.length === 0) return [];
+  const old = parse(fileBefore(context, OWN.memory).text);
+  const text = `${JSON.stringify({ ...old, ...Object.fromEntries(entries) }, null, 2)}\n`;
+  const names = entries.map(([address]) => address).join(', ');
+  return [
+    { path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` },
+  ];
+});
+
+/** One that is damaged is written anew; the action keeps its text for undo. */
+function parse(text: string | null): object {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,89 @@
+import { shellWords } from '../formats/shell-words.ts';
+import type {
+  Answer,
+  FileStatus,
+  Host,
+  KernelAnswers,
+  Lock,
+  Question,
+  RunOptions,
+  RunResult,
+} from '../host/host.ts';
+
+/** The host as an action gets it: each write is announced, as an administrator would type it, before it is made. */
+export class JournalHost implements Host {
+  readonly root: string;
+  readonly live: boolean;
+  private readonly host: Host;
+  private readonly announce: (command: string) => void;
+
+  constructor(host: Host, announce: (command: string) => void) {
+    this.host = host;
+    this.announce = announce;
+    this.root = host.root;
+    this.live = host.live;
+  }
+
+  writeAttribute(path: string, value: string): void {
+    this.announce(
+      `${shellWords(value === '' ? ['echo'] : ['echo', value.replace(/\n$/, '')])} > ${shellWords([path])}`,
+    );
+    this.host.writeAttribute(path, value);
+  }
+
+  replaceFile(path: string, text: string, mode?: number): void {
+    const known = mode ?? this.host.stat(path)?.mode ?? 0o644;
+    const octets = Buffer.byteLength(text);
+    // The text itself is in the plan, at the head of the journal.
+    this.announce(`install -m ${known.toString(8)} /dev/stdin ${shellWords([path])}  # ${octets} octets`);
+    this.host.replaceFile(path, text, mode);
+  }
+
+  appendFile(path: string, text: string): void {
+    this.announce(`cat >> ${shellWords([path])}  # ${Buffer.byteLength(text)} octets`);
+    this.host.appendFile(path, text);
+  }
+
+  remove(path: string): void {
+    const folder = this.host.stat(path)?.type === 'directory';
+    this.announce(shellWords(folder ? ['rmdir', path] : ['rm', '-f', path]));
+    this.host.remove(path);
+  }
+
+  async run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
+    this.announce(shellWords(argv));
+    return this.host.run(argv, options);
+  }
+
+  lock(path: string, holder: string): Promise<Lock | undefined> {
+    return this.host.lock(path, holder);
+  }
+
+  readText(path: string): string | undefined {
+    return this.host.readText(path);
+  }
+
+  readBytes(path: string, limit: number): Uint8Array | undefined {
+    return this.host.readBytes(path, limit);
+  }
+
+  readLink(path: string): string | undefined {
+    return this.host.readLink(path);
+  }
+
+  list(path: string): readonly string[] | undefined {
+    return this.host.list(path);
+  }
+
+  stat(path: string): FileStatus | undefined {
+    return this.host.stat(path);
+  }
+
+  realPath(path: string): string | undefined {
+    return this.host.realPath(path);
+  }
+
+  ask<Q extends Question>(question: Q): Answer<KernelAnswers[Q]> {
+    return this.host.ask(question);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Every file that `apply` writes, apart from the drop-in of a service's unit. The probe reads them, the actions write
+ * them, and nothing else of the host is written to.
+ */
+export const OWN = {
+  /** What each NIC was before it left the kernel. */
+  memory: '/var/lib/bypass-setup/nics.json',
+  /** Which initramfs images hold the early script. */
+  images: '/var/lib/bypass-setup/initramfs.json',
+  vfToken: '/var/lib/bypass-setup/vf-token',
+  networkManager: '/etc/NetworkManager/conf.d/90-bypass-setup.conf',
+  networkd: '/etc/systemd/network/05-bypass-setup.network',
+  udev: '/etc/udev/rules.d/90-bypass-setup.rules',
+  modprobe: '/etc/modprobe.d/bypass-setup.conf',
+  script: '/etc/bypass-setup/override',
+  unit: '/etc/systemd/system/bypass-setup.service',
+  /** A drop-in instead of a link in a .wants folder: a file can be taken back byte for byte. */
+  wants: '/etc/systemd/system/sysinit.target.d/90-bypass-setup.conf',
+  initTop: '/etc/initramfs-tools/scripts/init-top/bypass-setup',
+  initramfsHook: '/etc/initramfs-tools/hooks/bypass-setup',
+  dracutModule: '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
+} as const;
+
+export const UNIT_FOLDER = '/etc/systemd/system';
+const DROP_IN = '90-bypass-setup.conf';
+
+/** The drop-in of a service's unit. */
+export function dropIn(unit: string): string {
+  return `${UNIT_FOLDER}/${unit}.d/${DROP_IN}`;
+}

@@ -1,0 +1,70 @@
+import { dropIn, OWN, UNIT_FOLDER } from '../formats/own-files.ts';
+import type { ReadHost } from '../host/host.ts';
+import { defineProbe } from './define.ts';
+import type { Fact, Facts } from './facts.ts';
+import { absent, exists, firstKnown, guarded, known, names, textOrNothing } from './read.ts';
+
+type Own = Facts['ownFiles'];
+type OwnFile = NonNullable<Own['files'][string]['value']>;
+type Initramfs = NonNullable<Own['initramfs']['value']>;
+
+/** Larger than anything this program writes. */
+const LIMIT = 1 << 20;
+
+export const ownFilesProbe = defineProbe('ownFiles', (host): Own => {
+  const units = names(host, UNIT_FOLDER)
+    .filter((name) => name.endsWith('.d') && name !== 'sysinit.target.d')
+    .map((name) => dropIn(name.slice(0, -2)));
+  const paths = [...Object.values(OWN), ...units.filter((path) => exists(host, path))];
+  return {
+    files: Object.fromEntries(paths.map((path) => [path, ownFile(host, path)])),
+    folders: folders(host, [...paths, ...units]),
+    initramfs: initramfs(host),
+  };
+});
+
+function ownFile(host: ReadHost, path: string): Fact<OwnFile> {
+  return guarded(path, () => {
+    const status = host.stat(path);
+    if (status === undefined) return absent('missing', 'no such file', path);
+    const bytes = status.type === 'file' ? host.readBytes(path, LIMIT) : undefined;
+    if (bytes === undefined) return absent('garbled', `it is no file (${status.type})`, path);
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+      return known({ text, mode: status.mode }, path);
+    } catch {
+      return absent('garbled', 'it is not UTF-8 text', path);
+    }
+  });
+}
+
+/** Those that exist among the folders the files lie in: what is missing is made, and taken away again. */
+function folders(host: ReadHost, paths: readonly string[]): string[] {
+  const all = new Set<string>();
+  for (const path of paths) {
+    const parts = path.split('/');
+    for (let length = 2; length < parts.length; length++) all.add(parts.slice(0, length).join('/'));
+  }
+  return [...all].filter((path) => exists(host, path)).sort();
+}
+
+/** Debian's and dracut's names; the image of the running kernel. */
+function initramfs(host: ReadHost): Fact<Initramfs> {
+  const release = textOrNothing(host, '/proc/sys/kernel/osrelease') ?? '';
+  const dracut = ['/usr/bin/dracut', '/usr/sbin/dracut'].find((path) => exists(host, path));
+  const tools: (() => Fact<Initramfs>)[] = [
+    () => image(host, 'mkinitramfs', '/usr/sbin/mkinitramfs', `/boot/initrd.img-${release}`),
+    () => image(host, 'dracut', dracut ?? '/usr/bin/dracut', `/boot/initramfs-${release}.img`),
+    () => image(host, 'dracut', dracut ?? '/usr/bin/dracut', `/boot/initrd.img-${release}`),
+  ];
+  return firstKnown(
+    absent('missing', 'neither initramfs-tools nor dracut', '/usr/sbin/mkinitramfs'),
+    ...tools,
+  );
+}
+
+function image(host: ReadHost, tool: Initramfs['tool'], program: string, path: string): Fact<Initramfs> {
+  return exists(host, program) && exists(host, path)
+    ? known({ tool, image: path }, program)
+    : absent('missing', 'no such program or image', program);
+}

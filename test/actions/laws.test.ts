@@ -1,0 +1,205 @@
+import * as fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ToolError } from '../../src/host/errors.ts';
+import type { Change } from '../../src/plan/change.ts';
+import { factsOf } from '../support/hosts.ts';
+import { Crash, type KernelSimulator } from '../support/kernel-simulator.ts';
+import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
+import { profileOf, type RandomHost, randomHost, simulate } from '../support/random-hosts.ts';
+
+const counts = { hosts: 0, refused: 0, cases: 0, operations: 0 };
+const start = performance.now();
+
+afterAll(() => {
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(
+    `simulator: ${counts.cases} cases on ${counts.hosts} hosts in ${seconds} s ` +
+      `(${counts.refused} plans refused, ${counts.operations} operations)`,
+  );
+});
+
+interface Prepared {
+  readonly random: RandomHost;
+  readonly host: KernelSimulator;
+  readonly changes: readonly Change[];
+  /** Operations of a whole apply. */
+  readonly length: number;
+}
+
+/** Undefined where the plan is refused: then nothing may have been touched. */
+async function prepare(random: RandomHost): Promise<Prepared | undefined> {
+  counts.hosts++;
+  const host = simulate(random);
+  const kept = host.faults;
+  try {
+    const { changes } = planFor(host, profileOf(random));
+    const trial = host.clone();
+    await applyAll(changes, trial, []);
+    counts.cases++;
+    counts.operations += trial.operations.length;
+    return { random, host, changes, length: trial.operations.length };
+  } catch (error) {
+    if (!(error instanceof ToolError) || error.exitCode !== 4) throw error;
+    expect(host.operations).toEqual([]);
+    expect(host.faults).toBe(kept);
+    counts.refused++;
+    return undefined;
+  }
+}
+
+async function crashed(work: Promise<unknown>): Promise<void> {
+  await expect(work).rejects.toBeInstanceOf(Crash);
+}
+
+function same(host: KernelSimulator, before: KernelSimulator): void {
+  const was = before.tree();
+  const now = host.tree();
+  const differences = [...new Set([...was.keys(), ...now.keys()])].filter(
+    (path) => was.get(path) !== now.get(path),
+  );
+  expect(differences.map((path) => `${path}: ${was.get(path)} -> ${now.get(path)}`)).toEqual([]);
+}
+
+const check = (property: fc.IAsyncProperty<[RandomHost]>, numRuns: number) =>
+  fc.assert(property, { numRuns });
+
+describe('the laws, on the simulated kernel', () => {
+  it('[B18] [H10] law 1: after an apply there is nothing to plan, and law 2: undo leaves the host as it was', async () => {
+    await check(
+      fc.asyncProperty(randomHost, async (random) => {
+        const prepared = await prepare(random);
+        if (prepared === undefined) return;
+        const { host, changes } = prepared;
+        const used = host.clone();
+        const begun: Begun = [];
+        await applyAll(changes, used, begun);
+        expect(planFor(used, profileOf(random)).changes).toEqual([]);
+        const done = used.tree();
+        const length = used.operations.length;
+        await applyAll(planFor(used, profileOf(random)).changes, used, []);
+        expect(used.operations.length).toBe(length);
+        expect(used.tree()).toEqual(done);
+        expect(await revertAll(begun, used)).toEqual([]);
+        same(used, host);
+        // Nothing left to do is nothing done.
+        expect(await revertAll(begun, used)).toEqual([]);
+        same(used, host);
+        counts.cases += 3;
+      }),
+      200,
+    );
+  });
+
+  it('[B15] [B16] [B28] law 3: after a crash at any operation undo leaves the host as it was', async () => {
+    await check(
+      fc.asyncProperty(randomHost, async (random) => {
+        const prepared = await prepare(random);
+        if (prepared === undefined) return;
+        const { host, changes, length } = prepared;
+        for (let crashAt = 1; crashAt <= length; crashAt++) {
+          for (const crashAfter of [false, true]) {
+            const used = host.clone();
+            used.faults = { ...host.faults, crashAt, crashAfter };
+            const begun: Begun = [];
+            await crashed(applyAll(changes, used, begun));
+            used.restart(host.faults);
+            expect(await revertAll(begun, used)).toEqual([]);
+            same(used, host);
+            counts.cases++;
+          }
+        }
+      }),
+      100,
+    );
+  }, 60_000);
+
+  it('law 3: a crash in the middle of undo is undone by the next', async () => {
+    await check(
+      fc.asyncProperty(randomHost, async (random) => {
+        const prepared = await prepare(random);
+        if (prepared === undefined) return;
+        const { host, changes } = prepared;
+        const applied = host.clone();
+        const begun: Begun = [];
+        await applyAll(changes, applied, begun);
+        const whole = applied.clone();
+        await revertAll(begun, whole);
+        for (let crashAt = 1; crashAt <= whole.operations.length; crashAt++) {
+          const used = applied.clone();
+          used.faults = { ...host.faults, crashAt, crashAfter: crashAt % 2 === 0 };
+          await crashed(revertAll(begun, used));
+          used.restart(host.faults);
+          expect(await revertAll(begun, used)).toEqual([]);
+          same(used, host);
+          counts.cases++;
+        }
+      }),
+      60,
+    );
+  }, 60_000);
+
+  it('law 3: after a crash a new plan finishes what was begun', async () => {
+    await check(
+      fc.asyncProperty(randomHost, fc.nat(), fc.boolean(), async (random, at, crashAfter) => {
+        const prepared = await prepare(random);
+        if (prepared === undefined || prepared.length === 0) return;
+        const { host, changes, length } = prepared;
+        const used = host.clone();
+        used.faults = { ...host.faults, crashAt: 1 + (at % length), crashAfter };
+        await crashed(applyAll(changes, used, []));
+        used.restart(host.faults);
+        await applyAll(planFor(used, profileOf(random)).changes, used, []);
+        expect(planFor(used, profileOf(random)).changes).toEqual([]);
+        counts.cases++;
+      }) as unknown as fc.IAsyncProperty<[RandomHost]>,
+      150,
+    );
+  });
+
+  it('[B15] after an error of any operation undo leaves the host as it was', async () => {
+    await check(
+      fc.asyncProperty(
+        randomHost,
+        fc.constantFrom('EIO', 'EINVAL', 'EBUSY', 'ENOSPC', 'EPERM'),
+        async (random, errno) => {
+          const prepared = await prepare(random);
+          if (prepared === undefined) return;
+          const { host, changes, length } = prepared;
+          for (let failAt = 1; failAt <= length; failAt++) {
+            const used = host.clone();
+            used.faults = { ...host.faults, failAt, errno };
+            const begun: Begun = [];
+            await applyAll(changes, used, begun).catch(() => undefined);
+            used.restart(host.faults);
+            expect(await revertAll(begun, used)).toEqual([]);
+            same(used, host);
+            counts.cases++;
+          }
+        },
+      ) as unknown as fc.IAsyncProperty<[RandomHost]>,
+      60,
+    );
+  }, 60_000);
+
+  it('facts after undo are the facts before', async () => {
+    await check(
+      fc.asyncProperty(randomHost, async (random) => {
+        const prepared = await prepare(random);
+        if (prepared === undefined) return;
+        const { host, changes } = prepared;
+        const used = host.clone();
+        const begun: Begun = [];
+        await applyAll(changes, used, begun);
+        await revertAll(begun, used);
+        expect(withoutIndexes(factsOf(used))).toEqual(withoutIndexes(factsOf(host)));
+        counts.cases++;
+      }),
+      50,
+    );
+  });
+});
+
+/** The kernel numbers an interface anew each time it is made. */
+function withoutIndexes(facts: ReturnType<typeof factsOf>): unknown {
+  return JSON.parse(JSON.stringify(facts, (key, value: unknown) => (key === 'index' ? 0 : value)));
+}
