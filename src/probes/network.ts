@@ -1,11 +1,13 @@
 import { formatCpuList, union } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
+import { ipv6Text } from '../formats/ip-address.ts';
 import { parseAssignments } from '../formats/key-value.ts';
-import { ipv6Text, type Link } from '../formats/netlink.ts';
+import type { Link } from '../formats/netlink.ts';
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { Answer, DriverInfo, ReadHost } from '../host/host.ts';
 import { ask } from './answers.ts';
 import { carriedBy } from './carried.ts';
+import { connections } from './connections.ts';
 import { defineProbe } from './define.ts';
 import type { Carried, Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
 import {
@@ -20,6 +22,8 @@ import {
   textOrNothing,
   word,
 } from './read.ts';
+import { Routing } from './routing.ts';
+import { storage } from './storage.ts';
 
 const NET = '/sys/class/net';
 
@@ -30,25 +34,70 @@ export const networkProbe = defineProbe('network', (host) => {
   const all = names(host, NET).filter((name) => name !== 'bonding_masters');
   const links = ask(host, 'links');
   const nameOf = interfaceNames(host, all, links);
-  const interfaces = readInterfaces(host, all, links, nameOf);
-  const found = routes(host, nameOf);
-  return {
-    interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
-    carried: carried(interfaces, found, ask(host, 'addresses')),
-    routes: found,
+  const facts = {
+    interfaces: readInterfaces(host, all, links, nameOf),
+    routes: routes(host, nameOf),
     rules: answered('RTM_GETRULE', ask(host, 'rules'), (rules) => [...rules]),
     neighbours: neighbours(host, nameOf),
+    connections: connections(host),
+    storage: storage(host),
+  };
+  const { interfaces, ...others } = facts;
+  return {
+    interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
+    carried: carried(host, facts, links, nameOf),
+    ...others,
   };
 });
 
-/** Without routes nobody knows; without addresses the connected routes tell most of it. */
+type Parts = Pick<Facts['network'], 'routes' | 'rules' | 'neighbours' | 'connections' | 'storage'> & {
+  readonly interfaces: readonly NetworkInterface[];
+};
+
+/** Without routes nobody knows. */
 function carried(
-  interfaces: readonly NetworkInterface[],
-  found: Fact<NetworkRoute[]>,
-  addresses: Answer<unknown>,
+  host: ReadHost,
+  facts: Parts,
+  links: Answer<readonly Link[]>,
+  nameOf: NameOf,
 ): Fact<Carried[]> {
+  const { interfaces, routes: found, rules, neighbours: near } = facts;
   if (found.absent !== undefined) return absent(found.absent, `routes: ${found.reason}`, found.from);
-  return known(carriedBy(interfaces, found.value, 'answer' in addresses), found.from);
+  const answeredLinks = 'answer' in links ? links.answer : [];
+  const questions = [
+    ['routes', 'RTM_GETROUTE'],
+    ['addresses', 'RTM_GETADDR'],
+    ['links', 'RTM_GETLINK'],
+  ] as const;
+  const uses = carriedBy({
+    ...facts,
+    links: answeredLinks,
+    routing: new Routing(interfaces, found.value, rules, near, answeredLinks),
+    precisionTime: precisionTime(host, nameOf),
+    pppBelow: pppBelow(host),
+    unasked: questions.flatMap(([question, from]) => {
+      const answer = ask(host, question);
+      return 'answer' in answer ? [] : [{ what: `${question}: ${answer.unanswered}`, from }];
+    }),
+  });
+  return known(uses, found.from);
+}
+
+/** Sockets of ptp4l and its like: `sk RefCnt Type Proto Iface …` (net/packet/af_packet.c, packet_seq_show). */
+function precisionTime(host: ReadHost, nameOf: NameOf): string[] {
+  const lines = (textOrNothing(host, '/proc/net/packet') ?? '').split('\n').slice(1);
+  const indexes = lines.flatMap((line) => {
+    const [, , , protocol, index] = line.trim().split(/\s+/);
+    // ETH_P_1588.
+    return protocol?.toLowerCase() === '88f7' && /^[1-9]\d{0,8}$/.test(index ?? '') ? [Number(index)] : [];
+  });
+  return [...new Set(indexes.map(nameOf))];
+}
+
+/** `Id Address Device` (drivers/net/ppp/pppoe.c, pppoe_seq_show). */
+function pppBelow(host: ReadHost): string[] {
+  const lines = (textOrNothing(host, '/proc/net/pppoe') ?? '').split('\n').slice(1);
+  return [...new Set(lines.flatMap((line) => line.trim().split(/\s+/)[2] ?? []))];
 }
 
 type NameOf = (index: number) => string;
@@ -120,6 +169,7 @@ function readInterface(host: ReadHost, name: string, link: Link | undefined, nam
     deferHardIrqs: read('napi_defer_hard_irqs', natural),
     groFlushTimeout: read('gro_flush_timeout', natural),
     ptpClock: ptpClock(host, folder),
+    portId: portId(host, folder, driver),
   } satisfies Partial<NetworkInterface>;
 }
 
@@ -193,6 +243,12 @@ function ptpClock(host: ReadHost, folder: string): Fact<string> {
   return clock === undefined
     ? absent('missing', 'no hardware clock', `${folder}/device/ptp`)
     : known(clock, `${folder}/device/ptp`);
+}
+
+/** EOPNOTSUPP of most drivers (net/core/net-sysfs.c, phys_port_id_show): each function has a port of its own. */
+function portId(host: ReadHost, folder: string, driver: string | undefined): Fact<string> {
+  const path = `${folder}/phys_port_id`;
+  return driver === undefined ? absent('missing', 'no device below it', path) : attribute(host, path, word);
 }
 
 function driverFacts(name: string, drivers: Answer<Readonly<Record<string, DriverInfo>>>) {

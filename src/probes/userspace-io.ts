@@ -1,3 +1,4 @@
+import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
@@ -70,7 +71,7 @@ function vfioNodes(host: ReadHost): Fact<Node[]> {
 function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
   const from = '/proc/*/fd';
   const uio = names(host, '/sys/class/uio');
-  if ((nodes.value ?? []).length === 0 && uio.length === 0) return known([], from);
+  if ((nodes.value ?? []).length === 0 && uio.length === 0 && !hasNicClock(host)) return known([], from);
   let denied = 0;
   const found: Holder[] = [];
   for (const pid of names(host, '/proc').filter((name) => /^\d+$/.test(name))) {
@@ -81,7 +82,10 @@ function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
     }
     for (const fd of fds.value) {
       const path = linkOf(host, `/proc/${pid}/fd/${fd}`);
-      if (path === undefined || !/^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+)$/.test(path))
+      if (
+        path === undefined ||
+        !/^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+|ptp\d+)$/.test(path)
+      )
         continue;
       found.push({ pid: Number(pid), program: textOrNothing(host, `/proc/${pid}/comm`) ?? 'unknown', path });
     }
@@ -89,6 +93,14 @@ function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
   if (found.length === 0 && denied > 0)
     return absent('denied', `${denied} processes hide their files: needs root`, from);
   return known(found, from);
+}
+
+/** The clock of a NIC lies below its PCI function; those of hypervisors are virtual. */
+function hasNicClock(host: ReadHost): boolean {
+  return names(host, '/sys/class/ptp').some((name) => {
+    const real = guarded('/sys/class/ptp', () => known(host.realPath(`/sys/class/ptp/${name}`), ''));
+    return (real.value ?? '').split('/').some(isPciAddress);
+  });
 }
 
 function linkOf(host: ReadHost, path: string): string | undefined {

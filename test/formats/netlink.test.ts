@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ipv6Text } from '../../src/formats/ip-address.ts';
 import {
   decodeAddresses,
   decodeLinks,
@@ -8,7 +9,6 @@ import {
   decodeRoutes,
   decodeRules,
   dumpRequest,
-  ipv6Text,
   RTM_GET,
 } from '../../src/formats/netlink.ts';
 import { holds } from './properties.ts';

@@ -4,6 +4,7 @@ import {
   addInterrupts,
   addNode,
   addPci,
+  addSockets,
   configSpace,
   HostBuilder,
   linkVirtualFunction,
@@ -27,6 +28,7 @@ export function twoSocketSmt(): string {
   addNics(host);
   addServices(host);
   addUserspaceIo(host);
+  addSockets(host, []);
   return host.archive();
 }
 
