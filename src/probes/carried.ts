@@ -150,7 +150,7 @@ function addGuests(interfaces: readonly NetworkInterface[], stack: Stack, add: A
       add(entry.name, 'guest', `traffic of ${entry.name}`, `/sys/class/net/${entry.name}`);
     }
     if (entry.kind !== 'bridge' && entry.kind !== 'openvswitch') continue;
-    const guests = stack.membersOf(entry.name).filter((name) => GUESTS.includes(stack.kindOf(name) ?? ''));
+    const guests = stack.membersOf(entry.name).filter((name) => stack.isGuest(name));
     if (guests.length === 0) continue;
     const more = guests.length > GUESTS_NAMED ? ` and ${guests.length - GUESTS_NAMED} more` : '';
     const names = `${guests.slice(0, GUESTS_NAMED).join(', ')}${more}`;
@@ -210,8 +210,10 @@ class Stack {
     }
   }
 
-  kindOf(name: string): string | null | undefined {
-    return this.byName.get(name)?.kind;
+  /** Whether an interface is the near end of a virtual machine or container. */
+  isGuest(name: string): boolean {
+    const { kind = null, pci = null } = this.byName.get(name) ?? {};
+    return kind !== null && GUESTS.includes(kind) && pci === null;
   }
 
   /** What the kernel says lies below: slaves, ports, the parent of a VLAN. */
@@ -243,10 +245,10 @@ class Stack {
   private lowersOf(name: string): readonly string[] {
     const members = this.membersOf(name);
     if (members.length > 0) return members;
-    const kind = this.kindOf(name);
+    const kind = this.byName.get(name)?.kind ?? null;
     if (kind === 'openvswitch') return this.datapaths(name);
     if (kind === 'ppp') return this.seen.pppBelow;
-    if (kind === null || kind === undefined || !TUNNELS.includes(kind)) return [];
+    if (kind === null || !TUNNELS.includes(kind)) return [];
     const { tunnelRemote, tunnelLocal } = this.linkOf.get(name) ?? {};
     const [remote, local] = [tunnelRemote, tunnelLocal].map((text) =>
       text === undefined ? undefined : parseIp(text),
