@@ -241,16 +241,19 @@ function clockUses(facts: Facts): Carried[] {
         chain: [name],
         what: `clock ${path} of ${program}[${pid}]`,
         kind: 'clock' as const,
+        certain: true,
         from: `/proc/${pid}/fd`,
       })),
   );
 }
 
-function reasonOf({ chain, what, kind }: Carried): Reason {
+const VERBS = { address: ['has address', 'may have address'], xdp: ['runs the', 'may run the'] } as const;
+
+function reasonOf({ chain, what, kind, certain }: Carried): Reason {
   const way = chain.length > 1 ? `${chain.join(' ← ')}: ` : '';
-  const verb = kind === 'address' ? 'has address' : kind === 'xdp' ? 'runs the' : 'carries the';
-  const sentence = kind === 'unknown' ? cannotKnow(what).sentence : `${verb} ${what}`;
-  return { kind, sentence: way + sentence };
+  if (kind === 'unknown') return { kind, sentence: way + cannotKnow(what).sentence };
+  const verbs = kind === 'address' || kind === 'xdp' ? VERBS[kind] : ['carries the', 'may carry the'];
+  return { kind, sentence: `${way}${verbs[certain ? 0 : 1]} ${what}` };
 }
 
 function cannotKnow(reason: string): Reason {

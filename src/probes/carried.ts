@@ -46,9 +46,9 @@ const GUESTS_NAMED = 3;
 export function carriedBy(seen: Seen): Carried[] {
   const stack = new Stack(seen);
   const found = new Map<string, Carried>();
-  const add = (name: string, kind: Kind, what: string, from: string) => {
-    for (const { pci, chain } of stack.below(name)) {
-      const entry = { pci, chain, what, kind, from };
+  const add: Add = (name, kind, what, from, certain = true) => {
+    for (const { pci, chain, ...way } of stack.below(name)) {
+      const entry = { pci, chain, what, kind, certain: certain && way.certain, from };
       found.set(JSON.stringify([pci, chain, what]), entry);
     }
   };
@@ -73,7 +73,7 @@ export function carriedBy(seen: Seen): Carried[] {
   return [...found.values()];
 }
 
-type Add = (name: string, kind: Kind, what: string, from: string) => void;
+type Add = (name: string, kind: Kind, what: string, from: string, certain?: boolean) => void;
 
 function addConnections({ connections, routing }: Seen, add: Add): void {
   for (const connection of connections.value ?? []) {
@@ -130,7 +130,8 @@ function addStorage({ storage, routing }: Seen, add: Add): void {
   for (const { what, peer, local, interface: tied, from } of storage.value ?? []) {
     const [theirs, ours] = [peer, local].map((text) => (text === null ? undefined : parseIp(text)));
     const text = peer === null ? what : `${what} from ${peer}`;
-    for (const name of reach(routing, tied, theirs, ours)) add(name, 'storage', text, from);
+    const certain = tied !== null || theirs !== undefined || ours !== undefined;
+    for (const name of reach(routing, tied, theirs, ours)) add(name, 'storage', text, from, certain);
   }
 }
 
@@ -189,6 +190,7 @@ interface Way {
   readonly pci: string;
   /** Lowest first. */
   readonly chain: string[];
+  readonly certain: boolean;
 }
 
 /** The interfaces, and what each of them runs over. */
@@ -225,38 +227,37 @@ class Stack {
   below(name: string): readonly Way[] {
     const known = this.ways.get(name);
     if (known !== undefined) return known;
-    const ways = this.descend(name, []);
+    const ways = this.descend(name, [], true);
     this.ways.set(name, ways);
     return ways;
   }
 
-  private descend(name: string, above: readonly string[]): Way[] {
+  private descend(name: string, above: readonly string[], certain: boolean): Way[] {
     // A tunnel whose peer is reached through itself; a ring of interfaces can only come from a damaged recording.
     if (above.includes(name)) return [];
     const chain = [name, ...above];
-    const lowers = this.lowersOf(name);
     const pci = this.byName.get(name)?.pci;
     // The virtual function below a netvsc or failover interface has no interface below it, and is one itself.
-    const own = pci ? [{ pci, chain }] : [];
-    if (lowers.length === 0) return own;
-    return [...own, ...lowers.flatMap((lower) => this.descend(lower, chain))];
+    const own = pci ? [{ pci, chain, certain }] : [];
+    const below = this.lowersOf(name);
+    return [...own, ...below.names.flatMap((lower) => this.descend(lower, chain, certain && below.certain))];
   }
 
-  private lowersOf(name: string): readonly string[] {
+  private lowersOf(name: string): { names: readonly string[]; certain: boolean } {
     const members = this.membersOf(name);
-    if (members.length > 0) return members;
+    if (members.length > 0) return { names: members, certain: true };
     const kind = this.byName.get(name)?.kind ?? null;
-    if (kind === 'openvswitch') return this.datapaths(name);
-    if (kind === 'ppp') return this.seen.pppBelow;
-    if (kind === null || !TUNNELS.includes(kind)) return [];
+    if (kind === 'openvswitch') return { names: this.datapaths(name), certain: true };
+    if (kind === 'ppp' && this.seen.pppBelow.length > 0) return { names: this.seen.pppBelow, certain: true };
+    if (kind === null || !TUNNELS.includes(kind)) return { names: [], certain: true };
     const { tunnelRemote, tunnelLocal } = this.linkOf.get(name) ?? {};
     const [remote, local] = [tunnelRemote, tunnelLocal].map((text) =>
       text === undefined ? undefined : parseIp(text),
     );
     const { routing } = this.seen;
-    const below = remote === undefined ? routing.outwards() : routing.towards(remote, local);
+    if (remote !== undefined) return { names: routing.towards(remote, local), certain: true };
     const owners = local === undefined ? [] : routing.ownersOf(local);
-    return [...new Set([...below, ...owners])].filter((lower) => lower !== name);
+    return { names: [...new Set([...owners, ...routing.outwards()])], certain: false };
   }
 
   /**

@@ -306,6 +306,9 @@ const carried = z.strictObject({
       'unknown',
     ])
     .describe('what is lost with it; `unknown`: what the interface carries could not be read'),
+  certain: z
+    .boolean()
+    .describe('false where the other end is not told, so that other functions may carry it instead'),
   from,
 });
 

@@ -73,8 +73,8 @@ function carried(
     ...facts,
     links: answeredLinks,
     routing: new Routing(interfaces, found.value, rules, near, answeredLinks),
-    precisionTime: precisionTime(host, nameOf),
-    pppBelow: pppBelow(host),
+    precisionTime: spokenOn(host, PRECISION_TIME, nameOf),
+    pppBelow: pppBelow(host, nameOf),
     unasked: questions.flatMap(([question, from]) => {
       const answer = ask(host, question);
       return 'answer' in answer ? [] : [{ what: `${question}: ${answer.unanswered}`, from }];
@@ -83,21 +83,25 @@ function carried(
   return known(uses, found.from);
 }
 
-/** Sockets of ptp4l and its like: `sk RefCnt Type Proto Iface …` (net/packet/af_packet.c, packet_seq_show). */
-function precisionTime(host: ReadHost, nameOf: NameOf): string[] {
+/** ETH_P_1588, ETH_P_PPP_DISC, ETH_P_PPP_SES (include/uapi/linux/if_ether.h). */
+const PRECISION_TIME = ['88f7'];
+const PPP = ['8863', '8864'];
+
+/** Interfaces on which a program speaks a protocol: `sk RefCnt Type Proto Iface …` (net/packet/af_packet.c). */
+function spokenOn(host: ReadHost, protocols: readonly string[], nameOf: NameOf): string[] {
   const lines = (textOrNothing(host, '/proc/net/packet') ?? '').split('\n').slice(1);
   const indexes = lines.flatMap((line) => {
-    const [, , , protocol, index] = line.trim().split(/\s+/);
-    // ETH_P_1588.
-    return protocol?.toLowerCase() === '88f7' && /^[1-9]\d{0,8}$/.test(index ?? '') ? [Number(index)] : [];
+    const [, , , protocol = '', index = ''] = line.trim().split(/\s+/);
+    return protocols.includes(protocol.toLowerCase()) && /^[1-9]\d*$/.test(index) ? [Number(index)] : [];
   });
   return [...new Set(indexes.map(nameOf))];
 }
 
-/** `Id Address Device` (drivers/net/ppp/pppoe.c, pppoe_seq_show). */
-function pppBelow(host: ReadHost): string[] {
+/** `Id Address Device` of the sessions that the kernel has (drivers/net/ppp/pppoe.c, pppoe_seq_show). */
+function pppBelow(host: ReadHost, nameOf: NameOf): string[] {
   const lines = (textOrNothing(host, '/proc/net/pppoe') ?? '').split('\n').slice(1);
-  return [...new Set(lines.flatMap((line) => line.trim().split(/\s+/)[2] ?? []))];
+  const kernel = lines.flatMap((line) => line.trim().split(/\s+/)[2] ?? []);
+  return [...new Set([...kernel, ...spokenOn(host, PPP, nameOf)])];
 }
 
 type NameOf = (index: number) => string;

@@ -82,12 +82,9 @@ export class Routing {
     return [...new Set([...owners, ...this.lookUp(peer, local, vrfs), ...(isLinkLocal(peer) ? near : [])])];
   }
 
-  /** Interfaces by which something far away could be reached: of all default routes, or else of all routes. */
+  /** Interfaces by which a peer that is not told could be reached. */
   outwards(): string[] {
-    const defaults = [...this.tables.inet.values(), ...this.tables.inet6.values()].flatMap((table) => [
-      ...(table.get(0)?.get(0n) ?? []),
-    ]);
-    return [...new Set(defaults.length > 0 ? defaults : this.everywhere)];
+    return [...this.everywhere];
   }
 
   private add(route: NetworkRoute): void {

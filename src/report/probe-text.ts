@@ -84,8 +84,9 @@ function uses(nic: PciFunction, facts: Facts): string {
   const { carried } = facts.network;
   if (carried.absent !== undefined) return '?';
   const all = carried.value.filter((use) => use.pci === nic.address);
-  // What could not be read is a use only where nothing else is known.
-  const own = all.some((use) => use.kind !== 'unknown') ? all.filter((use) => use.kind !== 'unknown') : all;
+  // What nobody knows is named only where nothing else is known.
+  const sure = all.filter((use) => use.kind !== 'unknown' && use.certain);
+  const own = sure.length > 0 ? sure : all;
   const weight = ({ kind }: Carried) => (WEIGHT.includes(kind) ? WEIGHT.indexOf(kind) : WEIGHT.length);
   const byTop = new Map<string, Carried[]>();
   for (const use of own) {

@@ -277,7 +277,7 @@ describe('[B2] sees both families, policy tables, VRFs and what a tunnel runs ov
       'eth0 ← tun9: has address 10.8.0.1/24',
     ]);
     expect(refusedOn(tunnel({ kind: 'vxlan', tunnelLocal: '203.0.113.1' }))[B]).toContain(
-      'eth1 ← tun9: has address 10.8.0.1/24',
+      'eth1 ← tun9: may have address 10.8.0.1/24',
     );
   });
 
@@ -294,8 +294,8 @@ describe('[B2] sees both families, policy tables, VRFs and what a tunnel runs ov
         ],
       });
       expect(Object.keys(found)).toEqual([A, B]);
-      expect(found[A]).toContain('eth0 ← tun9: has address 10.8.0.1/24');
-      expect(found[B]).toContain('eth1 ← tun9: has address 10.8.0.1/24');
+      expect(found[A]).toContain('eth0 ← tun9: may have address 10.8.0.1/24');
+      expect(found[B]).toContain('eth1 ← tun9: may have address 10.8.0.1/24');
     },
   );
 
@@ -311,15 +311,23 @@ describe('[B2] sees both families, policy tables, VRFs and what a tunnel runs ov
       routes: ['10.8.0.0/24 dev wg0', 'default via 192.0.2.254 dev eth2'],
     });
     expect(Object.keys(found)).toEqual([C]);
-    expect(found[C]).toContain('eth2 ← wg0 ← vx: has address 10.99.0.1/24');
+    expect(found[C]).toContain('eth2 ← wg0 ← vx: may have address 10.99.0.1/24');
   });
 
-  test('[B2] PPP over Ethernet, below which nothing has an address', () => {
+  test.each([
+    [
+      'the kernel speaks',
+      '/proc/net/pppoe',
+      'Id       Address              Device\n000004D2 02:00:00:00:00:01     eth1\n',
+    ],
+    [
+      'a program speaks',
+      '/proc/net/packet',
+      'sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n0000000000000000 3      3    8864   3     1 0      0      31\n',
+    ],
+  ])('[B2] PPP over Ethernet that %s, below which nothing has an address', (_, path, text) => {
     const wires = [...PORTS, { name: 'ppp0', kind: 'ppp' }];
-    const files = {
-      '/proc/net/pppoe': 'Id       Address              Device\n000004D2 02:00:00:00:00:01     eth1\n',
-    };
-    expect(refusedOn({ wires, files, routes: ['default dev ppp0'] })).toEqual({
+    expect(refusedOn({ wires, files: { [path]: text }, routes: ['default dev ppp0'] })).toEqual({
       [B]: ['eth1 ← ppp0: carries the default route'],
     });
   });
@@ -528,7 +536,10 @@ describe('[B4] sees who keeps data on other machines, and other users of the wir
     ).toEqual({
       [B]: ['carries the NFS mount /m from 10.5.0.9'],
     });
-    expect(storageOf({ mounts: ['s:/ /m nfs rw 0 0'] })).toEqual({ [A]: ['carries the NFS mount /m'] });
+    expect(storageOf({ mounts: ['s:/ /m nfs rw 0 0'] })).toEqual({
+      [A]: ['may carry the NFS mount /m'],
+      [B]: ['may carry the NFS mount /m'],
+    });
   });
 
   test('[B4] iSCSI, by its address or the interface it is tied to', () => {

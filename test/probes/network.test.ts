@@ -41,9 +41,10 @@ describe('what would be cut off with each function', () => {
   });
 
   test('nothing, the management port, and one with an XDP program', () => {
-    const eno1 = { pci: '0000:04:00.0', chain: ['eno1'] };
+    const eno1 = { pci: '0000:04:00.0', chain: ['eno1'], certain: true };
     expect(byFunction('0000:65:00.1')).toEqual([]);
     expect(theValue(smt.carried)).toEqual([
+      { ...eno1, what: 'ssh connection from 198.51.100.7', kind: 'ssh', from: '/proc/net/tcp' },
       { ...eno1, what: '192.0.2.17/24', kind: 'address', from: 'RTM_GETADDR' },
       { ...eno1, what: 'default route', kind: 'default-route', from: 'RTM_GETROUTE' },
       {
@@ -51,6 +52,7 @@ describe('what would be cut off with each function', () => {
         chain: ['enp59s0np0'],
         what: 'XDP program 17',
         kind: 'xdp',
+        certain: true,
         from: 'RTM_GETLINK',
       },
     ]);

@@ -28,7 +28,11 @@ export function twoSocketSmt(): string {
   addNics(host);
   addServices(host);
   addUserspaceIo(host);
-  addSockets(host, []);
+  addSockets(host, [
+    { local: '0.0.0.0:22' },
+    { local: '[::]:22' },
+    { local: '192.0.2.17:22', remote: '198.51.100.7:50314' },
+  ]);
   return host.archive();
 }
 
