@@ -129,7 +129,10 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
 function carries(nic: PciFunction, facts: Facts): string {
   const { carried } = facts.network;
   if (carried.absent !== undefined) return '; what it carries cannot be read';
-  const uses = carried.value.filter((entry) => entry.pci === nic.address).map((entry) => entry.what);
+  const all = carried.value.filter((entry) => entry.pci === nic.address);
+  const uses = all.filter((entry) => entry.kind !== 'unknown' && entry.certain).map((entry) => entry.what);
+  const [unknown] = all;
+  if (uses.length === 0 && unknown !== undefined) return `; cannot know what it carries (${unknown.what})`;
   return uses.length === 0 ? ', carries nothing' : `, carries ${[...new Set(uses)].join(', ')}`;
 }
 

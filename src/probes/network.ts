@@ -29,7 +29,7 @@ const NET = '/sys/class/net';
 
 type Neighbour = NonNullable<Facts['network']['neighbours']['value']>[number];
 
-export const networkProbe = defineProbe('network', (host) => {
+export const networkProbe = defineProbe('network', (host, look) => {
   // The one plain file among the interfaces (drivers/net/bonding/bond_sysfs.c).
   const all = names(host, NET).filter((name) => name !== 'bonding_masters');
   const links = ask(host, 'links');
@@ -39,7 +39,7 @@ export const networkProbe = defineProbe('network', (host) => {
     routes: routes(host, nameOf),
     rules: answered('RTM_GETRULE', ask(host, 'rules'), (rules) => [...rules]),
     neighbours: neighbours(host, nameOf),
-    connections: connections(host),
+    connections: connections(host, look),
     storage: storage(host),
   };
   const { interfaces, ...others } = facts;

@@ -1,6 +1,6 @@
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
-import { defineProbe } from './define.ts';
+import { defineProbe, type Look } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
 import { absent, attribute, exists, flag, guarded, known, names, textOrNothing } from './read.ts';
 
@@ -18,14 +18,14 @@ const MODULES: readonly (readonly [string, string | undefined])[] = [
   ['igb_uio', 'igb_uio'],
 ];
 
-export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
+export const userspaceIoProbe = defineProbe('userspaceIo', (host, look) => {
   const nodes = vfioNodes(host);
   return {
     modules: modules(host),
     vfioNodes: nodes,
     unsafeNoIommu: attribute(host, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', flag),
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
-    holders: holders(host, nodes),
+    holders: holders(host, nodes, look),
   };
 });
 
@@ -68,10 +68,13 @@ function vfioNodes(host: ReadHost): Fact<Node[]> {
 }
 
 /** Looked for only where there is something to hold: the walk over all processes costs milliseconds. */
-function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
+function holders(host: ReadHost, nodes: Fact<Node[]>, { quick }: Look): Fact<Holder[]> {
   const from = '/proc/*/fd';
   const uio = names(host, '/sys/class/uio');
-  if ((nodes.value ?? []).length === 0 && uio.length === 0 && !hasNicClock(host)) return known([], from);
+  if ((nodes.value ?? []).length === 0 && uio.length === 0) {
+    if (!hasNicClock(host)) return known([], from);
+    if (quick) return absent('unsupported', 'nobody looked', from);
+  }
   let denied = 0;
   const found: Holder[] = [];
   for (const pid of names(host, '/proc').filter((name) => /^\d+$/.test(name))) {
