@@ -21,6 +21,8 @@ export interface Seen {
   /** Interfaces on which a program speaks PTP over Ethernet, and those below PPP over Ethernet. */
   readonly precisionTime: readonly string[];
   readonly pppBelow: readonly string[];
+  /** How many listen on an interface to what all hosts listen to: itself, and each interface on top that is up. */
+  readonly listeners: ReadonlyMap<string, number>;
   /** What the kernel was not asked, each with the reason: then nobody knows what an interface carries. */
   readonly unasked: readonly { readonly what: string; readonly from: string }[];
 }
@@ -35,6 +37,7 @@ const TUNNELS: readonly string[] = [
 ];
 /** What joins a bridge for somebody else: virtual machines and containers. */
 const GUESTS: readonly string[] = ['tun', 'veth', 'macvtap', 'ipvtap'];
+export const LISTENERS = '/proc/net/dev_mcast';
 /** More routes than these on one interface are counted. */
 const ROUTES_NAMED = 8;
 const GUESTS_NAMED = 3;
@@ -70,6 +73,7 @@ export function carriedBy(seen: Seen): Carried[] {
   }
   addGuests(seen.interfaces, stack, add);
   addUnknowns(seen, stack, add);
+  addHidden(seen, stack, add);
   return [...found.values()];
 }
 
@@ -186,6 +190,24 @@ function addUnknowns(
   }
 }
 
+/**
+ * A VLAN, macvlan or ipvlan that was given to a container has no link in this namespace, but its multicast addresses are
+ * counted on the interface below (net/core/dev_addr_lists.c, dev_mc_sync). Bridges and VRFs hand none down.
+ */
+function addHidden({ interfaces, listeners }: Seen, stack: Stack, add: Add): void {
+  for (const { name } of interfaces) {
+    const seen = stack
+      .aboveOf(name)
+      .filter(
+        (upper) =>
+          !['bridge', 'vrf', 'openvswitch'].includes(upper.kind ?? '') && upper.state.value !== 'down',
+      );
+    // What an interface hands down is counted once more on itself for each one below.
+    if ((listeners.get(name) ?? 0) <= 1 + seen.length + stack.membersOf(name).length) continue;
+    add(name, 'unknown', 'an interface on top of it is in another network namespace', LISTENERS);
+  }
+}
+
 interface Way {
   readonly pci: string;
   /** Lowest first. */
@@ -216,6 +238,10 @@ class Stack {
   isGuest(name: string): boolean {
     const { kind = null, pci = null } = this.byName.get(name) ?? {};
     return kind !== null && GUESTS.includes(kind) && pci === null;
+  }
+
+  aboveOf(name: string): NetworkInterface[] {
+    return this.seen.interfaces.filter((entry) => this.membersOf(entry.name).includes(name));
   }
 
   /** What the kernel says lies below: slaves, ports, the parent of a VLAN. */

@@ -6,7 +6,7 @@ import type { Link } from '../formats/netlink.ts';
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { Answer, DriverInfo, ReadHost } from '../host/host.ts';
 import { ask } from './answers.ts';
-import { carriedBy } from './carried.ts';
+import { carriedBy, LISTENERS } from './carried.ts';
 import { connections } from './connections.ts';
 import { defineProbe } from './define.ts';
 import type { Carried, Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
@@ -75,6 +75,7 @@ function carried(
     routing: new Routing(interfaces, found.value, rules, near, answeredLinks),
     precisionTime: spokenOn(host, PRECISION_TIME, nameOf),
     pppBelow: pppBelow(host, nameOf),
+    listeners: listeners(host),
     unasked: questions.flatMap(([question, from]) => {
       const answer = ask(host, question);
       return 'answer' in answer ? [] : [{ what: `${question}: ${answer.unanswered}`, from }];
@@ -102,6 +103,20 @@ function pppBelow(host: ReadHost, nameOf: NameOf): string[] {
   const lines = (textOrNothing(host, '/proc/net/pppoe') ?? '').split('\n').slice(1);
   const kernel = lines.flatMap((line) => line.trim().split(/\s+/)[2] ?? []);
   return [...new Set([...kernel, ...spokenOn(host, PPP, nameOf)])];
+}
+
+/** 224.0.0.1 and ff02::1, which every interface that is up joins (RFC 1112, RFC 4291). */
+const ALL_HOSTS = ['01005e000001', '333300000001'];
+
+/** `index name users global address` (net/core/dev_addr_lists.c; net/core/net-procfs.c, dev_mc_seq_show). */
+function listeners(host: ReadHost): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of (textOrNothing(host, LISTENERS) ?? '').split('\n')) {
+    const [, name = '', users = '', , address = ''] = line.trim().split(/\s+/);
+    if (!ALL_HOSTS.includes(address) || !/^\d+$/.test(users)) continue;
+    counts.set(name, Math.max(counts.get(name) ?? 0, Number(users)));
+  }
+  return counts;
 }
 
 type NameOf = (index: number) => string;

@@ -236,6 +236,22 @@ describe('what a running kernel says of links that this test made', () => {
     ]);
   });
 
+  test('[B3] [J20] a macvlan that was given to a container', (ctx) => {
+    const entries = built(
+      ctx,
+      ['macvlan'],
+      `ip link add mac0 link p1 type macvlan mode bridge
+       ip link set mac0 netns $peer
+       there ip link set mac0 up
+       there ip address add 10.1.1.1/24 dev mac0
+       ip link add mac1 link p2 type macvlan mode bridge
+       ip link set mac1 up`,
+    );
+    expect(refused(entries)).toEqual({
+      p1: ['cannot know what it carries: an interface on top of it is in another network namespace'],
+    });
+  });
+
   test('[B3] an ssh connection over a bond and a VLAN', (ctx) => {
     const entries = built(
       ctx,

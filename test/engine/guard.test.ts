@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { guard } from '../../src/engine/guard.ts';
 import type { Change, Plan } from '../../src/plan/change.ts';
 import type { Facts } from '../../src/probes/facts.ts';
+import { observe } from '../../src/probes/index.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
-import { factsOf, withFiles } from '../support/hosts.ts';
+import { factsOf, hostOf, withFiles } from '../support/hosts.ts';
 import { type Wire, type Wiring, wiredFacts, wiredHost } from '../support/wired-host.ts';
 
 const A = '0000:03:00.0';
@@ -638,6 +639,27 @@ describe('[J20] what cannot be known is refused', () => {
     });
   });
 
+  test('[J20] more listen on an interface than can be seen on top of it', () => {
+    const wires = [
+      ...PORTS,
+      { name: 'eth1.7', kind: 'vlan', lowers: ['eth1'] },
+      { name: 'red', kind: 'vrf', lowers: ['eth2'] },
+    ];
+    const table = (counts: Record<string, number>) =>
+      Object.entries(counts).map(([name, users]) => `2    ${name}     ${users}     0     01005e000001\n`);
+    const over = (counts: Record<string, number>) =>
+      refusedOn({ wires, files: { '/proc/net/dev_mcast': table(counts).join('') } });
+    expect(over({ eth0: 1, eth1: 2, 'eth1.7': 2, eth2: 1 })).toEqual({});
+    const elsewhere =
+      'cannot know what it carries: an interface on top of it is in another network namespace';
+    expect(over({ eth0: 2, eth1: 3, eth2: 2 })).toEqual({
+      [A]: [elsewhere],
+      [B]: [elsewhere],
+      [C]: [elsewhere],
+    });
+    expect(over({ 'eth1.7': 3 })).toEqual({ [B]: [`eth1 ← eth1.7: ${elsewhere}`] });
+  });
+
   test('[J20] connections that cannot be read matter where an address is that the kernel made', () => {
     const host = wiredHost({ wires: PORTS, addresses: ['eth0 fe80::1/64'] });
     const denied = Object.fromEntries(
@@ -676,6 +698,12 @@ describe('[J20] what cannot be known is refused', () => {
         'hint: make it readable (root, npm run build:native), or type --allow-active 0000:03:00.0 to do it all the same',
     );
   });
+});
+
+test('[J20] where nobody looked, as check does not, a NIC that is up is refused', () => {
+  const host = hostOf(wiredHost({ wires: PORTS, addresses: ['eth0 fe80::1/64'], sockets: [SSH] }));
+  const { facts } = observe(host, () => 0, { quick: true });
+  expect(refused(facts)).toEqual({ [A]: ['cannot know what it carries: connections: nobody looked'] });
 });
 
 describe('[B1] which changes are held against it', () => {
