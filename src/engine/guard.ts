@@ -153,9 +153,7 @@ class Host {
     const { carried } = this.facts.network;
     const nic = this.functions.get(address);
     const uses = this.uses.get(address) ?? [];
-    // What else could not be read matters no more where a use is known.
-    const known = uses.filter((use) => use.kind !== 'unknown');
-    const reasons = (known.length > 0 ? known : uses).map(reasonOf);
+    const reasons = uses.map(reasonOf);
     if (reasons.length > 0) return reasons;
     if (carried.absent !== undefined && !this.hasLeftTheKernel(address)) {
       return [cannotKnow(`${carried.reason} (${carried.from})`)];

@@ -236,8 +236,7 @@ class Stack {
 
   /** Whether an interface is the near end of a virtual machine or container. */
   isGuest(name: string): boolean {
-    const { kind = null, pci = null } = this.byName.get(name) ?? {};
-    return kind !== null && GUESTS.includes(kind) && pci === null;
+    return GUESTS.includes(this.byName.get(name)?.kind ?? '');
   }
 
   aboveOf(name: string): NetworkInterface[] {
@@ -273,7 +272,7 @@ class Stack {
     const members = this.membersOf(name);
     if (members.length > 0) return { names: members, certain: true };
     const kind = this.byName.get(name)?.kind ?? null;
-    if (kind === 'openvswitch') return { names: this.datapaths(name), certain: true };
+    if (kind === 'openvswitch') return { names: this.datapaths(), certain: true };
     if (kind === 'ppp' && this.seen.pppBelow.length > 0) return { names: this.seen.pppBelow, certain: true };
     if (kind === null || !TUNNELS.includes(kind)) return { names: [], certain: true };
     const { tunnelRemote, tunnelLocal } = this.linkOf.get(name) ?? {};
@@ -290,12 +289,9 @@ class Stack {
    * Which port a bridge of Open vSwitch sends by stands in its own database: for the kernel all ports of a datapath
    * belong together (net/openvswitch/vport-netdev.c), and the bridges' own interfaces to none.
    */
-  private datapaths(name: string): string[] {
+  private datapaths(): string[] {
     return this.seen.interfaces
-      .filter(
-        (entry) =>
-          entry.name !== name && entry.kind === 'openvswitch' && this.membersOf(entry.name).length > 0,
-      )
+      .filter((entry) => entry.kind === 'openvswitch' && this.membersOf(entry.name).length > 0)
       .map((entry) => entry.name);
   }
 }

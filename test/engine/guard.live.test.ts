@@ -126,6 +126,12 @@ function asNics(entries: readonly ArchiveEntry[]) {
         : entry;
     });
   }, entries);
+  // Hardware has no IFLA_INFO_KIND.
+  const links = moved.flatMap((entry) =>
+    entry.path === '.kernel/links.json' && entry.kind === 'file'
+      ? [new TextDecoder().decode(entry.bytes).replace(/("name": "p\d"),\s*"kind": "veth"/g, '$1')]
+      : [],
+  );
   const functions = Object.values(NICS).flatMap((address) => {
     const device = `/sys/devices/pci0000:00/${address}`;
     return [
@@ -134,7 +140,9 @@ function asNics(entries: readonly ArchiveEntry[]) {
       [`${device}/driver`, { link: '/sys/bus/pci/drivers/i40e' }],
     ] as const;
   });
-  return factsOf(hostOf(changed(moved, Object.fromEntries(functions))));
+  return factsOf(
+    hostOf(changed(moved, { '/.kernel/links.json': links.join(''), ...Object.fromEntries(functions) })),
+  );
 }
 
 function refused(entries: readonly ArchiveEntry[]): Record<string, readonly string[]> {

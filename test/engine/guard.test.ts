@@ -108,6 +108,18 @@ describe('[B1] refuses what carries a route or an ssh connection', () => {
     ).toEqual({ [A]: ['has address 10.1.2.3/24'] });
   });
 
+  test('[B1] the routes of the local table are the kernel’s own', () => {
+    expect(refusedOn({ wires: PORTS, routes: ['ff00::/8 dev eth0 table 255'] })).toEqual({});
+  });
+
+  test('[B1] an ssh connection that this host started is one like others', () => {
+    const sockets = [{ local: '192.0.2.1:40000', remote: '198.51.100.7:22' }];
+    const facts = wiredFacts({ wires: PORTS, addresses: ['eth0 192.0.2.1/24'], sockets });
+    const [refusal] = guard(facts, planOf(binding(A)), profileOf(A), []);
+    expect(refusal?.error.code).toBe('NIC_CARRIES_CONNECTION');
+    expect(refusal?.reasons[0]).toBe('carries the ssh connection to 198.51.100.7');
+  });
+
   test('[B1] by each of two ways of a route, and by none of a blackhole', () => {
     const routes = ['10.0.0.0/8 dev eth0 dev eth1', '10.9.0.0/16 blackhole'];
     expect(Object.keys(refusedOn({ wires: PORTS, routes }))).toEqual([A, B]);
@@ -218,6 +230,17 @@ describe('[B2] sees both families, policy tables, VRFs and what a tunnel runs ov
     expect(over({}, ['rules'])).toEqual([A, C]);
   });
 
+  test('[B2] a rule for the own address, where that is not known', () => {
+    const rules = [
+      { family: 'inet', priority: 1000, table: 100, from: '203.0.113.0/24' },
+      { family: 'inet', priority: 32766, table: 254 },
+    ] as const;
+    const routes = [`${DEFAULT} eth0`, 'default via 203.0.113.254 dev eth2 table 100'];
+    const found = refusedOn({ wires: PORTS, routes, rules, mounts: ['s:/ /m nfs rw,addr=198.51.100.7 0 0'] });
+    expect(found[A]).toContain('carries the NFS mount /m from 198.51.100.7');
+    expect(found[C]).toContain('carries the NFS mount /m from 198.51.100.7');
+  });
+
   test('[B2] a route in a table of its own, and in that of a VRF', () => {
     const wires = [
       { name: 'eth0', pci: A, master: 'blue' },
@@ -277,8 +300,9 @@ describe('[B2] sees both families, policy tables, VRFs and what a tunnel runs ov
     expect(refusedOn(tunnel({ kind: 'gre', lower: 'eth0', tunnelRemote: '198.51.100.7' }))[A]).toEqual([
       'eth0 ← tun9: has address 10.8.0.1/24',
     ]);
-    expect(refusedOn(tunnel({ kind: 'vxlan', tunnelLocal: '203.0.113.1' }))[B]).toContain(
-      'eth1 ← tun9: may have address 10.8.0.1/24',
+    const multicast = tunnel({ kind: 'vxlan', tunnelLocal: '172.16.0.1' });
+    expect(refusedOn({ ...multicast, addresses: ['tun9 10.8.0.1/24', 'eth2 172.16.0.1/32'] })[C]).toContain(
+      'eth2 ← tun9: may have address 10.8.0.1/24',
     );
   });
 
@@ -428,6 +452,19 @@ describe('[B3] follows what is stacked down to the physical functions', () => {
     });
   });
 
+  test('[B3] a failover interface, which is of one function and has that of another below', () => {
+    const wires = [
+      { name: 'eth0', pci: A, driver: 'virtio-pci', lowers: ['eth0nsby', 'ens5'] },
+      { name: 'eth0nsby', pci: A, driver: 'virtio-pci' },
+      { name: 'ens5', pci: B },
+      { name: 'eth2', pci: C },
+    ];
+    expect(refusedOn({ wires, addresses: ['eth0 192.0.2.1/24'] })).toEqual({
+      [A]: ['has address 192.0.2.1/24', 'eth0nsby ← eth0: has address 192.0.2.1/24'],
+      [B]: ['ens5 ← eth0: has address 192.0.2.1/24'],
+    });
+  });
+
   test('[B3] a bond that is not configured is no use, and neither is a bridge of physical ports', () => {
     const wires = [
       { name: 'eth0', pci: A, master: 'bond0' },
@@ -468,6 +505,15 @@ describe('[B3] follows what is stacked down to the physical functions', () => {
     expect(refusedOn({ wires, addresses: ['eth0 192.0.2.1/24'] }, [A, V, B])).toEqual({
       [A]: ['has address 192.0.2.1/24'],
     });
+  });
+
+  test('[B3] a virtual function on the port of a physical one that is used', () => {
+    const V = '0000:03:02.0';
+    const wires = [
+      { name: 'eth0', pci: A, portId: '02005e000301' },
+      { name: 'eth0v0', pci: V, virtualOf: A, driver: 'iavf', portId: '02005e000301' },
+    ];
+    expect(Object.keys(refusedOn({ wires, addresses: ['eth0 192.0.2.1/24'] }, [A, V]))).toEqual([A]);
   });
 
   test('[B3] [B5] a physical function whose virtual function a virtual machine holds', () => {
@@ -601,6 +647,15 @@ describe('[B4] sees who keeps data on other machines, and other users of the wir
     expect(refusal?.error.message).toContain('binding it to vfio-pci would take that away');
   });
 
+  test('[B4] [J13] nobody is asked about the clock of a hypervisor', () => {
+    const clock = '/sys/devices/virtual/ptp/ptp0';
+    const host = withFiles(wiredHost({ wires: PORTS, symlinks: { '/sys/class/ptp/ptp0': clock } }), {
+      [`${clock}/clock_name`]: 'KVM virtual PTP\n',
+      '/proc/88/fd': { denied: 'EACCES' },
+    });
+    expect(factsOf(host).userspaceIo.holders).toEqual({ value: [], from: '/proc/*/fd' });
+  });
+
   test('[B4] an XDP program', () => {
     expect(refusedOn({ wires: [{ name: 'eth0', pci: A, xdpProgram: 17 }, ...PORTS.slice(1)] })).toEqual({
       [A]: ['runs the XDP program 17'],
@@ -617,6 +672,17 @@ describe('[J20] what cannot be known is refused', () => {
       expect(found[A]?.[0]).toMatch(/^cannot know what it carries: .*the recorded host holds no such answer/);
     },
   );
+
+  test('[J20] what could not be read stands beside what is known', () => {
+    const addresses = ['eth0 192.0.2.1/24'];
+    expect(refusedOn({ wires: PORTS, addresses, without: ['routes'] })[A]).toEqual([
+      'cannot know what it carries: routes: the recorded host holds no such answer (RTM_GETROUTE)',
+    ]);
+    expect(refusedOn({ wires: PORTS, addresses, without: ['links'] })[A]).toEqual([
+      'has address 192.0.2.1/24',
+      'cannot know what it carries: links: the recorded host holds no such answer',
+    ]);
+  });
 
   test('[J20] routes of /proc tell of the main table alone', () => {
     const files = { '/proc/net/route': 'Iface Destination Gateway Flags RefCnt Use Metric Mask\n' };
@@ -743,7 +809,7 @@ describe('[B1] which changes are held against it', () => {
 
   test('[B1] the summary stands where the profile names no driver', () => {
     const change = binding(A, { action: 'vf-count', summary: 'make 4 virtual functions' });
-    expect(guard(facts, planOf(change), NO_PROFILE, [])[0]?.error.message).toBe(
+    expect(guard(facts, planOf(change, binding(A)), NO_PROFILE, [])[0]?.error.message).toBe(
       'has address 192.0.2.1/24; “make 4 virtual functions” would take that away',
     );
   });

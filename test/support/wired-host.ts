@@ -75,7 +75,7 @@ export function wiredHost(wiring: Wiring): readonly ArchiveEntry[] {
       name: wire.name,
       index: index(wire.name),
       address: '02:00:5e:00:00:01',
-      uppers: [...above, ...(wire.master === undefined || above.includes(wire.master) ? [] : [wire.master])],
+      uppers: above,
       lowers: wire.lowers ?? [],
       ...(device === undefined ? {} : { device }),
       ...(wire.master === undefined ? {} : { master: wire.master }),
