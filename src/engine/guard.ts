@@ -50,11 +50,11 @@ export function guard(
   profile: ResolvedProfile,
   allowActive: readonly string[],
 ): GuardRefusal[] {
-  const host = new Host(facts);
+  const uses = new Uses(facts);
   return [...takenBy(plan, profile)].flatMap(([address, change]) => {
     if (allowActive.includes(address)) return [];
-    const reasons = host.reasonsAgainst(address);
-    return reasons.length === 0 ? [] : [refusal(host.nameOf(address), address, change, reasons, profile)];
+    const reasons = uses.reasonsAgainst(address);
+    return reasons.length === 0 ? [] : [refusal(uses.nameOf(address), address, change, reasons, profile)];
   });
 }
 
@@ -100,23 +100,23 @@ function refusal(
       : 'would take that away';
   const error = new ToolError(CODES[kind], `${named}; ${action} ${loss}`, {
     subject,
-    hint: `${unknown ? 'make it readable (root, npm run build:native)' : 'move that to another NIC'}, or type --allow-active ${target} to do it all the same`,
+    hint: `${unknown ? 'find out what it carries' : 'move that to another NIC'}, or type --allow-active ${target} to do it all the same`,
     exitCode: EXIT.refused,
   });
   return { target, reasons: sentences, error };
 }
 
-/** The facts of one host, by PCI function. */
-class Host {
+/** What the facts say of each PCI function. */
+class Uses {
   private readonly facts: Facts;
   private readonly functions: ReadonlyMap<string, PciFunction>;
-  private readonly uses = new Map<string, Carried[]>();
+  private readonly carried = new Map<string, Carried[]>();
 
   constructor(facts: Facts) {
     this.facts = facts;
     this.functions = new Map((facts.pci.networkFunctions.value ?? []).map((nic) => [nic.address, nic]));
     for (const use of [...(facts.network.carried.value ?? []), ...clockUses(facts)]) {
-      this.uses.set(use.pci, [...(this.uses.get(use.pci) ?? []), use]);
+      this.carried.set(use.pci, [...(this.carried.get(use.pci) ?? []), use]);
     }
   }
 
@@ -152,7 +152,7 @@ class Host {
   private ownReasons(address: string): Reason[] {
     const { carried } = this.facts.network;
     const nic = this.functions.get(address);
-    const uses = this.uses.get(address) ?? [];
+    const uses = this.carried.get(address) ?? [];
     const reasons = uses.map(reasonOf);
     if (reasons.length > 0) return reasons;
     if (carried.absent !== undefined && !this.hasLeftTheKernel(address)) {

@@ -65,7 +65,7 @@ export function carriedBy(seen: Seen): Carried[] {
   }
   addRoutes(seen, add);
   addStorage(seen, add);
-  for (const name of seen.precisionTime) add(name, 'clock', 'PTP over Ethernet', '/proc/net/packet');
+  for (const name of seen.precisionTime) add(name, 'clock', 'PTP traffic over Ethernet', '/proc/net/packet');
   for (const entry of seen.interfaces) {
     if (entry.xdpProgram.value !== undefined) {
       add(entry.name, 'xdp', `XDP program ${entry.xdpProgram.value}`, entry.xdpProgram.from);
@@ -97,7 +97,12 @@ function addConnections({ connections, routing }: Seen, add: Add): void {
 }
 
 function addRoutes({ interfaces, routes, routing }: Seen, add: Add): void {
-  const networks = new Map(interfaces.map((entry) => [entry.name, entry.addresses]));
+  const networks = new Map(
+    interfaces.map(({ name, addresses }) => [
+      name,
+      addresses.flatMap((address) => parseIp(address.split('/')[0] ?? '') ?? []),
+    ]),
+  );
   const counted = new Map<string, number>();
   for (const route of routes.value ?? []) {
     if (route.table === TABLE_LOCAL || route.type !== 'unicast') continue;
@@ -109,7 +114,7 @@ function addRoutes({ interfaces, routes, routing }: Seen, add: Add): void {
       route.table === 254 ? '' : vrf === undefined ? ` in table ${route.table}` : ` in VRF ${vrf}`;
     for (const name of route.interfaces) {
       // A connected route says no more than the address it belongs to.
-      const own = (networks.get(name) ?? []).flatMap((address) => parseIp(address.split('/')[0] ?? '') ?? []);
+      const own = networks.get(name) ?? [];
       if (
         route.gateway === undefined &&
         prefix !== undefined &&
@@ -126,7 +131,7 @@ function addRoutes({ interfaces, routes, routing }: Seen, add: Add): void {
     }
   }
   for (const [name, count] of counted) {
-    if (count > ROUTES_NAMED) add(name, 'route', `${count - ROUTES_NAMED} more routes`, routes.from);
+    if (count > ROUTES_NAMED) add(name, 'route', `${count - ROUTES_NAMED} other routes`, routes.from);
   }
 }
 
@@ -196,6 +201,8 @@ function addUnknowns(
  */
 function addHidden({ interfaces, listeners }: Seen, stack: Stack, add: Add): void {
   for (const { name } of interfaces) {
+    const count = listeners.get(name) ?? 0;
+    if (count <= 1) continue;
     const seen = stack
       .aboveOf(name)
       .filter(
@@ -203,7 +210,7 @@ function addHidden({ interfaces, listeners }: Seen, stack: Stack, add: Add): voi
           !['bridge', 'vrf', 'openvswitch'].includes(upper.kind ?? '') && upper.state.value !== 'down',
       );
     // What an interface hands down is counted once more on itself for each one below.
-    if ((listeners.get(name) ?? 0) <= 1 + seen.length + stack.membersOf(name).length) continue;
+    if (count <= 1 + seen.length + stack.membersOf(name).length) continue;
     add(name, 'unknown', 'an interface on top of it is in another network namespace', LISTENERS);
   }
 }

@@ -277,7 +277,7 @@ const connection = z.strictObject({
 });
 
 const storagePeer = z.strictObject({
-  what: text.describe('`NFS mount /home`, `iSCSI iqn.…`, `NVMe-TCP nqn.…`'),
+  what: text.describe('`NFS mount /home`, `iSCSI target iqn.…`, `NVMe-TCP subsystem nqn.…`'),
   peer: text.nullable().describe('address of the server; null where nothing tells'),
   local: text.nullable().describe('address of this end, where it was chosen'),
   interface: text.nullable().describe('the interface it is tied to'),

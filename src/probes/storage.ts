@@ -61,14 +61,14 @@ function iscsi(host: ReadHost): StoragePeer[] {
     // connection3:0 belongs to session3.
     const session = /^connection(\d+):/.exec(connection)?.[1];
     const folder = `${ISCSI_CONNECTIONS}/${connection}`;
-    const target = textOrNothing(host, `${ISCSI_SESSIONS}/session${session}/targetname`) ?? 'a target';
+    const target = textOrNothing(host, `${ISCSI_SESSIONS}/session${session}/targetname`) ?? 'unknown';
     const file = ['address', 'persistent_address'].find((name) =>
       isSet(textOrNothing(host, `${folder}/${name}`)),
     );
     const peer = file === undefined ? undefined : textOrNothing(host, `${folder}/${file}`);
     return [
       {
-        what: `iSCSI ${target}`,
+        what: `iSCSI target ${target}`,
         peer: peer ?? null,
         local: null,
         interface: iscsiInterface(host, folder),
@@ -104,7 +104,7 @@ function nvme(host: ReadHost): StoragePeer[] {
     const subsystem = textOrNothing(host, `${folder}/subsysnqn`) ?? controller;
     return [
       {
-        what: `NVMe-${transport.toUpperCase()} ${subsystem}`,
+        what: `NVMe-${transport.toUpperCase()} subsystem ${subsystem}`,
         peer: options.get('traddr') || null,
         local: options.get('src_addr') || null,
         interface: options.get('host_iface') || null,

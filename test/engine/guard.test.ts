@@ -145,7 +145,7 @@ describe('[B1] refuses what carries a route or an ssh connection', () => {
     const routes = Array.from({ length: 20 }, (_, n) => `10.${n}.0.0/16 via 192.0.2.9 dev eth0`);
     const [refusal] = guard(wiredFacts({ wires: PORTS, routes }), planOf(binding(A)), profileOf(A), []);
     expect(refusal?.reasons).toHaveLength(9);
-    expect(refusal?.reasons.at(-1)).toBe('carries the 12 more routes');
+    expect(refusal?.reasons.at(-1)).toBe('carries the 12 other routes');
     expect(refusal?.error.message).toContain('carries the route to 10.2.0.0/16; and 6 more; binding it');
   });
 });
@@ -596,7 +596,7 @@ describe('[B4] sees who keeps data on other machines, and other users of the wir
       '/sys/class/iscsi_session/session1/targetname': 'iqn.2001-04.com.example:disk\n',
     };
     const symlinks = { '/sys/class/iscsi_connection/connection1:0': device };
-    const what = 'carries the iSCSI iqn.2001-04.com.example:disk from 10.6.0.9';
+    const what = 'carries the iSCSI target iqn.2001-04.com.example:disk from 10.6.0.9';
     expect(storageOf({ files, symlinks })).toEqual({ [B]: [what] });
     const tied = { ...files, '/sys/class/iscsi_host/host7/netdev': 'eth2\n' };
     expect(storageOf({ files: tied, symlinks })).toEqual({ [C]: [what] });
@@ -608,7 +608,7 @@ describe('[B4] sees who keeps data on other machines, and other users of the wir
       '/sys/class/nvme/nvme3/address': `${address}\n`,
       '/sys/class/nvme/nvme3/subsysnqn': 'nqn.2014-08.org.example\n',
     });
-    const what = 'carries the NVMe-TCP nqn.2014-08.org.example from 10.6.0.9';
+    const what = 'carries the NVMe-TCP subsystem nqn.2014-08.org.example from 10.6.0.9';
     expect(storageOf({ files: controller('traddr=10.6.0.9,trsvcid=4420') })).toEqual({ [B]: [what] });
     expect(storageOf({ files: controller('traddr=10.6.0.9,trsvcid=4420,host_iface=eth2') })).toEqual({
       [C]: [what],
@@ -640,7 +640,7 @@ describe('[B4] sees who keeps data on other machines, and other users of the wir
     const symlinks = { '/proc/88/fd/5': '/dev/ptp0' };
     expect(refusedOn({ wires, files, symlinks })).toEqual({
       [A]: ['carries the clock /dev/ptp0 of phc2sys[88]'],
-      [B]: ['carries the PTP over Ethernet'],
+      [B]: ['carries the PTP traffic over Ethernet'],
     });
     const [refusal] = guard(wiredFacts({ wires, files, symlinks }), planOf(binding(A)), profileOf(A), []);
     expect(refusal?.error.code).toBe('NIC_CARRIES_CLOCK');
@@ -761,7 +761,7 @@ describe('[J20] what cannot be known is refused', () => {
     );
     expect(refusal?.error.format()).toBe(
       'error[NIC_USE_UNKNOWN] 0000:03:00.0 (eth0): cannot know what it carries: links: the recorded host holds no such answer; binding it to vfio-pci could cut this host off\n' +
-        'hint: make it readable (root, npm run build:native), or type --allow-active 0000:03:00.0 to do it all the same',
+        'hint: find out what it carries, or type --allow-active 0000:03:00.0 to do it all the same',
     );
   });
 });
