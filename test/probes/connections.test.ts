@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { ReadHost } from '../../src/host/host.ts';
+import { connections } from '../../src/probes/connections.ts';
 import type { Change } from '../support/hosts.ts';
 import { absent, factsOf, known, theValue, withFiles } from '../support/hosts.ts';
 import { wiredFacts, wiredHost } from '../support/wired-host.ts';
@@ -73,19 +75,33 @@ test('an ssh session that this host started is a connection like others', () => 
   expect(theValue(facts.network.connections)).toMatchObject([{ service: 'ssh', incoming: false }]);
 });
 
+describe('[B1] the port of the ssh session that this program was started in', () => {
+  const environ = 'PATH=/bin\0SSH_CONNECTION=198.51.100.7 50000 192.0.2.1 2222\0';
+  const session = (files: Readonly<Record<string, Change>>, live = true) => {
+    const sockets = [{ local: '0.0.0.0:2222' }, { local: '192.0.2.1:2222', remote: '198.51.100.7:50000' }];
+    const host = withFiles(wiredHost({ wires: [], sockets }), files);
+    const fact = connections(Object.assign(Object.create(host) as ReadHost, { live }), {});
+    return theValue(fact).map(({ service }) => service);
+  };
+
+  test('[B1] from the own environment, and from that of the shell above sudo', () => {
+    expect(session({ '/proc/self/environ': environ })).toEqual(['ssh']);
+    const above = { '/proc/self/status': 'Name:\tnode\nPPid:\t41\n', '/proc/41/status': 'PPid:\t40\n' };
+    expect(session({ ...above, '/proc/40/environ': environ })).toEqual(['ssh']);
+    expect(session({ ...above, '/proc/40/environ': { denied: 'EACCES' } })).toEqual([null]);
+  });
+
+  test('[B1] a recording has no session, and its environment is not read', () => {
+    expect(session({ '/proc/self/environ': environ }, false)).toEqual([null]);
+  });
+});
+
 test.each([
-  [
-    'a line that is none',
-    'sl\n 0: nonsense\n',
-    'garbled',
-    'not a connection table: a line without addresses: "tcp"',
-  ],
-  ['an address that is cut off', 'sl\n 0: 0100:0016 0100:0016 01\n', 'garbled', undefined],
-  ['a table that must not be read', { denied: 'EACCES' }, 'denied', 'EACCES: needs root'],
-] as const)('%s', (_, content, kind, reason) => {
-  const fact = connectionsOf({ '/proc/net/tcp': content });
-  expect(fact.absent).toBe(kind);
-  if (reason !== undefined && kind === 'denied') expect(fact).toEqual(absent(kind, reason, FROM));
+  ['a line that is none', 'sl\n 0: nonsense\n', 'garbled'],
+  ['an address that is cut off', 'sl\n 0: 0100:0016 0100:0016 01\n', 'garbled'],
+  ['a table that must not be read', { denied: 'EACCES' }, 'denied'],
+] as const)('%s', (_, content, kind) => {
+  expect(connectionsOf({ '/proc/net/tcp': content }).absent).toBe(kind);
 });
 
 test('no table at all', () => {
