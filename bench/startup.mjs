@@ -10,6 +10,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const ROUNDS = 10;
 /** Milliseconds over Node's own start. */
 const BUDGET_MS = 35;
+/** Of these the kernel needs 8 ms for each of the two tables of TCP sockets, which \`check\` does not look at. */
+const BUDGET_PROBE_MS = 60;
 const BUDGET_DEVBIND = 0.6;
 /** The largest recorded host against the smallest. */
 const BUDGET_SIZE = 3;
@@ -76,7 +78,7 @@ function budgets() {
   const row = (title, value, budget, unit) => ({ title, value, budget, unit, kept: value <= budget });
   return [
     ...['check', 'probe --json'].flatMap((name) => [
-      row(`${name} over node`, best[name] - best.node, BUDGET_MS, 'ms'),
+      row(`${name} over node`, best[name] - best.node, name === 'check' ? BUDGET_MS : BUDGET_PROBE_MS, 'ms'),
       ...(best.devbind
         ? [row(`${name} / dpdk-devbind.py --status`, best[name] / best.devbind, BUDGET_DEVBIND, '')]
         : []),

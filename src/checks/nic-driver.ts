@@ -2,7 +2,7 @@ import { BIFURCATED, groupObstacles, SOLARFLARE } from '../formats/nic-drivers.t
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence, userspaceNics } from './evidence.ts';
-import { groupOf, usesOf } from './nic.ts';
+import { carriedBy, groupOf } from './nic.ts';
 
 const WHY =
   'a NIC on the wrong driver, or in a group that is not viable, carries no packet of the application';
@@ -119,15 +119,9 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
   return {
     subject,
     result: 'skip',
-    sentence: `on the kernel driver ${driver}${carries(nic, facts)}`,
+    sentence: `on the kernel driver ${driver}; ${carriedBy(nic, facts.network).says}`,
     evidence: [evidence(nic.driver)],
   };
-}
-
-function carries(nic: PciFunction, facts: Facts): string {
-  const uses = usesOf(nic, facts.network);
-  if (uses === undefined) return '; what it carries cannot be read';
-  return uses.length === 0 ? ', carries nothing' : `, carries ${uses.join(', ')}`;
 }
 
 function judgeVfio(nic: PciFunction, subject: string, facts: Facts): Judgement {

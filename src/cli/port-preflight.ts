@@ -1,5 +1,5 @@
 import { available, poolFolder } from '../checks/hugepages.ts';
-import { groupOf, usesOf } from '../checks/nic.ts';
+import { carriedBy, groupOf } from '../checks/nic.ts';
 import { intersect, parseCpuList } from '../formats/cpu-list.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { nearest } from '../formats/nearest.ts';
@@ -118,19 +118,13 @@ function checkDriver(nic: PciFunction, facts: Facts): void {
     );
   }
   if (isUserspace(driver)) return;
-  const uses = usesOf(nic, facts.network);
-  const carries =
-    uses === undefined
-      ? 'what it carries cannot be read'
-      : uses.length === 0
-        ? 'it carries nothing'
-        : `it carries ${uses.join(', ')}`;
+  const { says, free } = carriedBy(nic, facts.network);
   throw refusal(
     nic,
     'KERNEL_DRIVER',
     EXIT.refused,
-    `is bound to ${named(nic)}, which the kernel drives; ${carries}`,
-    uses?.length === 0
+    `is bound to ${named(nic)}, which the kernel drives; it ${says}`,
+    free
       ? 'bind it to vfio-pci first, or use --iface, which leaves it to the kernel'
       : 'choose a NIC that carries nothing and bind it to vfio-pci, or use --iface, which leaves it to the kernel',
   );
@@ -141,13 +135,13 @@ const named = ({ driver, interfaces }: PciFunction) =>
 
 /** Once started such a driver takes all packets for the NIC's MAC address from the kernel (DPDK, nics/mlx5.rst). */
 function checkBifurcated(nic: PciFunction, { network, stacks }: Facts): void {
-  const uses = usesOf(nic, network);
-  if (uses === undefined || uses.length > 0) {
+  const { says, free } = carriedBy(nic, network);
+  if (!free) {
     throw refusal(
       nic,
       'NIC_IN_USE',
       EXIT.refused,
-      `${named(nic)} ${uses === undefined ? 'may carry something, which cannot be read' : `carries ${uses.join(', ')}`}; DPDK would take its packets from the kernel`,
+      `${named(nic)}: it ${says}; DPDK would take its packets from the kernel`,
       'take the addresses and routes off the interface, or use --iface, which takes none',
     );
   }

@@ -139,7 +139,9 @@ function refuseWhatIsOpen(engine: Engine, recovered: readonly Recovery[]): void 
 }
 
 function refuseWhatChanged(shown: Survey, now: Survey): void {
-  if (JSON.stringify([shown.plan, shown.refusals]) === JSON.stringify([now.plan, now.refusals])) return;
+  // The reasons of a refusal name connections, which come and go.
+  const view = ({ plan, refusals }: Survey) => JSON.stringify([plan, refusals.map(({ target }) => target)]);
+  if (view(shown) === view(now)) return;
   throw new ToolError('PLAN_STALE', 'the host changed while the question stood', {
     exitCode: EXIT.refused,
     hint: 'look at the plan again',

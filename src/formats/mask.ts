@@ -16,6 +16,15 @@ export function createMask(secrets: readonly string[]): (text: string) => string
     masked = masked.replace(EUI64, (_, prefix: string, identifier: string) => {
       return prefix + linkLocal(standIn(macOfIdentifier(identifier), maskedMac));
     });
+    masked = masked.replace(SOCKET, (_, prefix: string, low: string, high: string) => {
+      const mac = macOfIdentifier(identifierOf(reversed(low) + reversed(high)));
+      const groups = linkLocal(standIn(mac, maskedMac)).split(':');
+      const digits = groups
+        .map((group) => group.padStart(4, '0'))
+        .join('')
+        .toUpperCase();
+      return prefix + reversed(digits.slice(0, 8)) + reversed(digits.slice(8));
+    });
     masked = masked.replace(BY_MAC, (_, prefix: string, digits: string) => {
       const mac = (digits.match(/../g) ?? []).join(':');
       return prefix + standIn(mac, maskedMac).replaceAll(':', '');
@@ -35,6 +44,8 @@ export function createMask(secrets: readonly string[]): (text: string) => string
 const MAC = /\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/gi;
 /** An IPv6 address whose interface identifier is made of a MAC address (RFC 4291, appendix A). */
 const EUI64 = /((?:[0-9a-f]{1,4}:){1,4}:?)([0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4})\b/gi;
+/** The same in a table of sockets: words of 32 bits, each with its last byte first (net/ipv6/tcp_ipv6.c). */
+const SOCKET = /\b([0-9A-F]{16})(FF[0-9A-F]{6})([0-9A-F]{6}FE)(?=:[0-9A-F]{4}\b)/g;
 /** An interface named after its MAC address (systemd.net-naming-scheme(7)). */
 const BY_MAC = /\b((?:en|wl|ww)x)([0-9a-f]{12})\b/g;
 const USB_SERIAL = /(SerialNumber: )[^\n"\\]+/g;
@@ -55,6 +66,14 @@ function macOfIdentifier(identifier: string): string {
     .join('');
   const first = (Number.parseInt(digits.slice(0, 2), 16) ^ 2).toString(16).padStart(2, '0');
   return [first, ...(`${digits.slice(2, 6)}${digits.slice(10)}`.match(/../g) ?? [])].join(':');
+}
+
+function reversed(bytes: string): string {
+  return (bytes.match(/../g) ?? []).reverse().join('');
+}
+
+function identifierOf(digits: string): string {
+  return (digits.toLowerCase().match(/.{4}/g) ?? []).join(':');
 }
 
 function linkLocal(mac: string): string {

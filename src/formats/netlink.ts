@@ -3,6 +3,8 @@
  * for. Pure: bytes in, plain objects out, so that a recorded host can hold the answers as JSON.
  */
 
+import { ipv6Text } from './ip-address.ts';
+
 export interface Route {
   readonly family: 'inet' | 'inet6';
   /** `default` or `198.51.100.0/24`. */
@@ -27,6 +29,10 @@ export interface Rule {
   readonly inputInterface?: string;
   readonly outputInterface?: string;
   readonly mark?: number;
+  /** FRA_L3MDEV: for packets of a VRF it leads to the table of that VRF. */
+  readonly vrf?: true;
+  /** It also depends on what is not kept here (inverted, ports, user, type of service …), or does not lead to a table. */
+  readonly conditional?: true;
 }
 
 export interface Neighbour {
@@ -71,6 +77,11 @@ export interface Link {
   /** IFLA_XDP_PROG_ID of an attached XDP program. */
   readonly xdpProgram?: number;
   readonly altNames?: readonly string[];
+  /** IFLA_VRF_TABLE. */
+  readonly vrfTable?: number;
+  /** Both ends of a tunnel, where it has a fixed one. */
+  readonly tunnelLocal?: string;
+  readonly tunnelRemote?: string;
 }
 
 /** Virtual functions are told of only when they are asked for; without statistics, which would fill the answer. */
@@ -159,6 +170,7 @@ export function decodeRules(bytes: Uint8Array): Rule[] {
     const inputInterface = text(attributes.get(3));
     const outputInterface = text(attributes.get(17));
     const mark = u32(attributes.get(10));
+    const vrf = (attributes.get(19)?.byteLength ?? 0) > 0 && attributes.get(19)?.getUint8(0) !== 0;
     return [
       {
         family,
@@ -169,9 +181,24 @@ export function decodeRules(bytes: Uint8Array): Rule[] {
         ...(inputInterface === undefined ? {} : { inputInterface }),
         ...(outputInterface === undefined ? {} : { outputInterface }),
         ...(mark === undefined ? {} : { mark }),
+        ...(vrf ? { vrf } : {}),
+        ...(isConditional(head, attributes) ? { conditional: true } : {}),
       },
     ];
   });
+}
+
+/** struct fib_rule_hdr and FRA_* (include/uapi/linux/fib_rules.h). */
+function isConditional(head: DataView, attributes: ReadonlyMap<number, DataView>): boolean {
+  const TO_TABLE = 1;
+  const INVERT = 0x2;
+  const typeOfService = head.getUint8(3);
+  if (typeOfService !== 0 || head.getUint8(7) !== TO_TABLE || (head.getUint32(8, true) & INVERT) !== 0)
+    return true;
+  // The kernel sends -1 for "suppress nothing" (net/core/fib_rules.c, fib_nl_fill_rule).
+  const suppresses = [13, 14].some((type) => (u32(attributes.get(type)) ?? 0xffff_ffff) !== 0xffff_ffff);
+  // FRA_TUN_ID, FRA_UID_RANGE, FRA_IP_PROTO and whatever later kernels add; FRA_PROTOCOL only names who made the rule.
+  return suppresses || [...attributes.keys()].some((type) => type === 12 || type === 20 || type >= 22);
 }
 
 export function decodeNeighbours(bytes: Uint8Array): Neighbour[] {
@@ -205,13 +232,18 @@ export function decodeAddresses(bytes: Uint8Array): InterfaceAddress[] {
 
 export function decodeLinks(bytes: Uint8Array): Link[] {
   return messages(bytes, 16).map(({ head, attributes }) => {
-    const info = attributes.get(18);
-    const kind = info && text(attributesOf(info, 0).get(1));
+    const info = attributes.get(18) && attributesOf(attributes.get(18) as DataView, 0);
+    const kind = info && text(info.get(1));
+    const data = info?.get(2) && attributesOf(info.get(2) as DataView, 0);
+    const tunnel = data && TUNNELS[kind ?? ''] && tunnelEnds(TUNNELS[kind ?? ''] as TunnelAttributes, data);
+    const vrfTable = kind === 'vrf' ? u32(data?.get(1)) : undefined;
     const xdp = attributes.get(43);
     const xdpProgram = xdp && u32(attributesOf(xdp, 0).get(4));
     const permanentAddress = macText(attributes.get(54));
     // With IFLA_LINK_NETNSID the index belongs to another network namespace.
-    const lower = attributes.has(37) ? undefined : u32(attributes.get(5));
+    const lower = attributes.has(37)
+      ? undefined
+      : u32(attributes.get(5)) || (tunnel?.link ?? u32(attributes.get(5)));
     const master = u32(attributes.get(10));
     const names = attributes.get(52) === undefined ? [] : nameList(attributes.get(52) as DataView);
     return {
@@ -224,6 +256,9 @@ export function decodeLinks(bytes: Uint8Array): Link[] {
       ...(master === undefined ? {} : { master }),
       ...(xdpProgram === undefined ? {} : { xdpProgram }),
       ...(names.length === 0 ? {} : { altNames: names }),
+      ...(vrfTable === undefined ? {} : { vrfTable }),
+      ...(tunnel?.local === undefined ? {} : { tunnelLocal: tunnel.local }),
+      ...(tunnel?.remote === undefined ? {} : { tunnelRemote: tunnel.remote }),
     };
   });
 }
@@ -254,6 +289,48 @@ function virtualFunctions(list: DataView | undefined): Pick<Link, 'virtualFuncti
     });
   });
   return found.length === 0 ? {} : { virtualFunctions: found };
+}
+
+/** Attribute numbers in IFLA_INFO_DATA; the second of a pair is IPv6's. */
+interface TunnelAttributes {
+  readonly link?: number;
+  readonly local: readonly number[];
+  readonly remote: readonly number[];
+}
+
+const GRE: TunnelAttributes = { link: 1, local: [6], remote: [7] };
+const IP_TUNNEL: TunnelAttributes = { link: 1, local: [2], remote: [3] };
+const VTI: TunnelAttributes = { link: 1, local: [4], remote: [5] };
+
+/** By IFLA_INFO_KIND (include/uapi/linux/if_link.h: IFLA_VXLAN_*, IFLA_GENEVE_*; if_tunnel.h: the others). */
+const TUNNELS: Readonly<Record<string, TunnelAttributes>> = {
+  vxlan: { link: 3, local: [4, 17], remote: [2, 16] },
+  geneve: { local: [], remote: [2, 7] },
+  gre: GRE,
+  gretap: GRE,
+  erspan: GRE,
+  ip6gre: GRE,
+  ip6gretap: GRE,
+  ip6erspan: GRE,
+  ipip: IP_TUNNEL,
+  sit: IP_TUNNEL,
+  ip6tnl: IP_TUNNEL,
+  vti: VTI,
+  vti6: VTI,
+  xfrm: { link: 1, local: [], remote: [] },
+};
+
+function tunnelEnds(types: TunnelAttributes, data: ReadonlyMap<number, DataView>) {
+  const end = (candidates: readonly number[]) =>
+    candidates
+      .flatMap((type) => data.get(type) ?? [])
+      .flatMap((view) => ipText(view.byteLength === 16 ? 'inet6' : 'inet', view) ?? [])
+      .find((address) => address !== '0.0.0.0' && address !== '::');
+  return {
+    link: types.link === undefined ? undefined : u32(data.get(types.link)),
+    local: end(types.local),
+    remote: end(types.remote),
+  };
 }
 
 interface Message {
@@ -365,17 +442,4 @@ function ipText(family: 'inet' | 'inet6', view: DataView | undefined): string | 
   return view.byteLength < 16
     ? undefined
     : ipv6Text(Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2)));
-}
-
-/** RFC 5952: lower case, the longest run of two or more zero groups as `::`, the first of equals. */
-export function ipv6Text(groups: readonly number[]): string {
-  let best = { start: -1, length: 1 };
-  for (let start = 0; start < groups.length; start++) {
-    let length = 0;
-    while (groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const words = groups.map((group) => group.toString(16));
-  if (best.start < 0) return words.join(':');
-  return `${words.slice(0, best.start).join(':')}::${words.slice(best.start + best.length).join(':')}`;
 }

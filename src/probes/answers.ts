@@ -15,6 +15,7 @@ const IS = {
   text: (value: unknown) => typeof value === 'string',
   texts: (value: unknown) => Array.isArray(value) && value.every(IS.text),
   count: (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0,
+  yes: (value: unknown) => value === true,
   counts: (value: unknown) => Array.isArray(value) && value.every(IS.count),
 };
 
@@ -39,6 +40,8 @@ const FIELDS: Readonly<Record<Exclude<Question, 'kernelLog'>, Readonly<Record<st
     inputInterface: 'text?',
     outputInterface: 'text?',
     mark: 'count?',
+    vrf: 'yes?',
+    conditional: 'yes?',
   },
   neighbours: { family: 'family', address: 'text', interface: 'count', linkAddress: 'text?', state: 'text' },
   addresses: { family: 'family', address: 'text', interface: 'count' },
@@ -52,6 +55,9 @@ const FIELDS: Readonly<Record<Exclude<Question, 'kernelLog'>, Readonly<Record<st
     master: 'count?',
     xdpProgram: 'count?',
     altNames: 'texts?',
+    vrfTable: 'count?',
+    tunnelLocal: 'text?',
+    tunnelRemote: 'text?',
   },
   drivers: { driver: 'text', version: 'text', firmware: 'text', busInfo: 'text' },
 };

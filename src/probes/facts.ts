@@ -242,6 +242,7 @@ const networkInterface = z.strictObject({
     ),
     'RTM_GETLINK IFLA_VFINFO_LIST: what the physical function has set',
   ),
+  portId: at(text, '/sys/class/net/*/phys_port_id: the same for functions that share a port'),
 });
 
 const route = z.strictObject({
@@ -264,6 +265,8 @@ const rule = z.strictObject({
   inputInterface: text.optional(),
   outputInterface: text.optional(),
   mark: count.optional(),
+  vrf: z.literal(true).optional().describe('leads packets of a VRF to its table'),
+  conditional: z.literal(true).optional().describe('depends on more than these fields tell'),
 });
 
 const neighbour = z.strictObject({
@@ -274,12 +277,51 @@ const neighbour = z.strictObject({
   state: text,
 });
 
+const connection = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']),
+  local: text.describe('address of this end'),
+  remote: text,
+  port: count.describe('that of the service: this end of a connection that came in, else the other end'),
+  incoming: z.boolean().describe('whether a socket listens on the port of this end'),
+  service: z.literal('ssh').nullable(),
+  count: count.describe('connections that differ in nothing but the other port'),
+  from,
+});
+
+const storagePeer = z.strictObject({
+  what: text.describe('`NFS mount /home`, `iSCSI target iqn.…`, `NVMe-TCP subsystem nqn.…`'),
+  peer: text.nullable().describe('address of the server; null where nothing tells'),
+  local: text.nullable().describe('address of this end, where it was chosen'),
+  interface: text.nullable().describe('the interface it is tied to'),
+  from,
+});
+
 const carried = z.strictObject({
   pci: text,
   chain: z
     .array(text)
     .describe('from the interface of the function up to the one that is used: eth0, bond0, bond0.10'),
-  what: text.describe('`default route`, a route, an address'),
+  what: text.describe(
+    '`default route`, `route to 10.1.0.0/16`, `192.0.2.1/24`, `ssh connection from 192.0.2.9` …',
+  ),
+  kind: z
+    .enum([
+      'ssh',
+      'default-route',
+      'storage',
+      'clock',
+      'connection',
+      'route',
+      'address',
+      'guest',
+      'xdp',
+      'unknown',
+    ])
+    .describe('what is lost with it; `unknown`: what the interface carries could not be read'),
+  certain: z
+    .boolean()
+    .describe('false where the other end is not told, so that other functions may carry it instead'),
+  from,
 });
 
 const network = z.strictObject({
@@ -288,6 +330,11 @@ const network = z.strictObject({
   routes: at(z.array(route), 'RTM_GETROUTE; else /proc/net/route and /proc/net/ipv6_route'),
   rules: at(z.array(rule), 'RTM_GETRULE'),
   neighbours: at(z.array(neighbour), 'RTM_GETNEIGH; else /proc/net/arp'),
+  connections: at(z.array(connection), '/proc/net/tcp, tcp6, udp, udp6: of this network namespace'),
+  storage: at(
+    z.array(storagePeer),
+    '/proc/mounts, /sys/class/iscsi_connection, /sys/class/nvme, /sys/bus/rbd/devices',
+  ),
 });
 
 const iommuMember = z.strictObject({
@@ -419,7 +466,7 @@ const userspaceIo = z.strictObject({
   enableSriov: at(z.boolean(), '/sys/module/vfio_pci/parameters/enable_sriov'),
   holders: at(
     z.array(z.strictObject({ pid: count, program: text, path: text })),
-    '/proc/*/fd: processes that hold a vfio group or a uio device',
+    '/proc/*/fd: processes that hold a vfio group, a uio device or the PTP clock of a NIC',
   ),
 });
 
@@ -482,6 +529,8 @@ export type ProbeName = keyof Facts;
 export type PciFunction = z.infer<typeof pciFunction>;
 export type NetworkInterface = z.infer<typeof networkInterface>;
 export type Carried = z.infer<typeof carried>;
+export type Connection = z.infer<typeof connection>;
+export type StoragePeer = z.infer<typeof storagePeer>;
 export type NetworkRoute = z.infer<typeof route>;
 export type CpuCore = z.infer<typeof core>;
 export type NumaNode = z.infer<typeof numaNode>;

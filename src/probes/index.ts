@@ -2,6 +2,7 @@ import type { ReadHost } from '../host/host.ts';
 import { bootLoaderProbe } from './boot-loader.ts';
 import { clockProbe } from './clock.ts';
 import { cpuProbe } from './cpu.ts';
+import type { Look } from './define.ts';
 import type { Facts, ProbeName } from './facts.ts';
 import { hugepagesProbe } from './hugepages.ts';
 import { interruptsProbe } from './interrupts.ts';
@@ -56,13 +57,13 @@ export interface Observation {
 }
 
 /** Reads the whole host. `now` gives milliseconds. */
-export function observe(host: ReadHost, now: () => number): Observation {
+export function observe(host: ReadHost, now: () => number, look: Look = {}): Observation {
   const facts: Record<string, unknown> = {};
   const times: Record<string, number> = {};
   const once = new OnceHost(host);
   for (const probe of PROBES) {
     const start = now();
-    facts[probe.name] = probe.read(once);
+    facts[probe.name] = probe.read(once, look);
     times[probe.name] = Math.round((now() - start) * 1000) / 1000;
   }
   void everyProbeIsListed;

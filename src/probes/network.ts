@@ -1,11 +1,13 @@
 import { formatCpuList, union } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
+import { ipv6Text } from '../formats/ip-address.ts';
 import { parseAssignments } from '../formats/key-value.ts';
-import { ipv6Text, type Link } from '../formats/netlink.ts';
+import type { Link } from '../formats/netlink.ts';
 import { isPciAddress } from '../formats/pci-address.ts';
 import type { Answer, DriverInfo, ReadHost } from '../host/host.ts';
 import { ask } from './answers.ts';
-import { carriedBy } from './carried.ts';
+import { carriedBy, LISTENERS } from './carried.ts';
+import { connections } from './connections.ts';
 import { defineProbe } from './define.ts';
 import type { Carried, Fact, Facts, NetworkInterface, NetworkRoute } from './facts.ts';
 import {
@@ -20,35 +22,101 @@ import {
   textOrNothing,
   word,
 } from './read.ts';
+import { Routing } from './routing.ts';
+import { storage } from './storage.ts';
 
 const NET = '/sys/class/net';
 
 type Neighbour = NonNullable<Facts['network']['neighbours']['value']>[number];
 
-export const networkProbe = defineProbe('network', (host) => {
+export const networkProbe = defineProbe('network', (host, look) => {
   // The one plain file among the interfaces (drivers/net/bonding/bond_sysfs.c).
   const all = names(host, NET).filter((name) => name !== 'bonding_masters');
   const links = ask(host, 'links');
   const nameOf = interfaceNames(host, all, links);
-  const interfaces = readInterfaces(host, all, links, nameOf);
-  const found = routes(host, nameOf);
-  return {
-    interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
-    carried: carried(interfaces, found, ask(host, 'addresses')),
-    routes: found,
+  const facts = {
+    interfaces: readInterfaces(host, all, links, nameOf),
+    routes: routes(host, nameOf),
     rules: answered('RTM_GETRULE', ask(host, 'rules'), (rules) => [...rules]),
     neighbours: neighbours(host, nameOf),
+    connections: connections(host, look),
+    storage: storage(host),
+  };
+  const { interfaces, ...others } = facts;
+  return {
+    interfaces: all.length > 0 ? known(interfaces, NET) : absent('missing', 'no interface', NET),
+    carried: carried(host, facts, links, nameOf),
+    ...others,
   };
 });
 
-/** Without routes nobody knows; without addresses the connected routes tell most of it. */
+type Parts = Pick<Facts['network'], 'routes' | 'rules' | 'neighbours' | 'connections' | 'storage'> & {
+  readonly interfaces: readonly NetworkInterface[];
+};
+
+/** Without routes nobody knows. */
 function carried(
-  interfaces: readonly NetworkInterface[],
-  found: Fact<NetworkRoute[]>,
-  addresses: Answer<unknown>,
+  host: ReadHost,
+  facts: Parts,
+  links: Answer<readonly Link[]>,
+  nameOf: NameOf,
 ): Fact<Carried[]> {
+  const { interfaces, routes: found, rules, neighbours: near } = facts;
   if (found.absent !== undefined) return absent(found.absent, `routes: ${found.reason}`, found.from);
-  return known(carriedBy(interfaces, found.value, 'answer' in addresses), found.from);
+  const answeredLinks = 'answer' in links ? links.answer : [];
+  const questions = [
+    ['routes', 'RTM_GETROUTE'],
+    ['addresses', 'RTM_GETADDR'],
+    ['links', 'RTM_GETLINK'],
+  ] as const;
+  const uses = carriedBy({
+    ...facts,
+    links: answeredLinks,
+    routing: new Routing(interfaces, found.value, rules, near, answeredLinks),
+    precisionTime: spokenOn(host, PRECISION_TIME, nameOf),
+    pppBelow: pppBelow(host, nameOf),
+    listeners: listeners(host),
+    unasked: questions.flatMap(([question, from]) => {
+      const answer = ask(host, question);
+      return 'answer' in answer ? [] : [{ what: `${question}: ${answer.unanswered}`, from }];
+    }),
+  });
+  return known(uses, found.from);
+}
+
+/** ETH_P_1588, ETH_P_PPP_DISC, ETH_P_PPP_SES (include/uapi/linux/if_ether.h). */
+const PRECISION_TIME = ['88f7'];
+const PPP = ['8863', '8864'];
+
+/** Interfaces on which a program speaks a protocol: `sk RefCnt Type Proto Iface …` (net/packet/af_packet.c). */
+function spokenOn(host: ReadHost, protocols: readonly string[], nameOf: NameOf): string[] {
+  const lines = (textOrNothing(host, '/proc/net/packet') ?? '').split('\n').slice(1);
+  const indexes = lines.flatMap((line) => {
+    const [, , , protocol = '', index = ''] = line.trim().split(/\s+/);
+    return protocols.includes(protocol.toLowerCase()) && /^[1-9]\d*$/.test(index) ? [Number(index)] : [];
+  });
+  return [...new Set(indexes.map(nameOf))];
+}
+
+/** `Id Address Device` of the sessions that the kernel has (drivers/net/ppp/pppoe.c, pppoe_seq_show). */
+function pppBelow(host: ReadHost, nameOf: NameOf): string[] {
+  const lines = (textOrNothing(host, '/proc/net/pppoe') ?? '').split('\n').slice(1);
+  const kernel = lines.flatMap((line) => line.trim().split(/\s+/)[2] ?? []);
+  return [...new Set([...kernel, ...spokenOn(host, PPP, nameOf)])];
+}
+
+/** 224.0.0.1 and ff02::1, which every interface that is up joins (RFC 1112, RFC 4291). */
+const ALL_HOSTS = ['01005e000001', '333300000001'];
+
+/** `index name users global address` (net/core/dev_addr_lists.c; net/core/net-procfs.c, dev_mc_seq_show). */
+function listeners(host: ReadHost): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of (textOrNothing(host, LISTENERS) ?? '').split('\n')) {
+    const [, name = '', users = '', , address = ''] = line.trim().split(/\s+/);
+    if (!ALL_HOSTS.includes(address) || !/^\d+$/.test(users)) continue;
+    counts.set(name, Math.max(counts.get(name) ?? 0, Number(users)));
+  }
+  return counts;
 }
 
 type NameOf = (index: number) => string;
@@ -121,6 +189,7 @@ function readInterface(host: ReadHost, name: string, link: Link | undefined, nam
     deferHardIrqs: read('napi_defer_hard_irqs', natural),
     groFlushTimeout: read('gro_flush_timeout', natural),
     ptpClock: ptpClock(host, folder),
+    portId: portId(host, folder, driver),
   } satisfies Partial<NetworkInterface>;
 }
 
@@ -204,6 +273,12 @@ function virtualFunctions(
   if ('unanswered' in links) return absent('unsupported', links.unanswered, from);
   const found = link?.virtualFunctions;
   return found === undefined ? absent('missing', 'no virtual function', from) : known([...found], from);
+}
+
+/** EOPNOTSUPP of most drivers (net/core/net-sysfs.c, phys_port_id_show): each function has a port of its own. */
+function portId(host: ReadHost, folder: string, driver: string | undefined): Fact<string> {
+  const path = `${folder}/phys_port_id`;
+  return driver === undefined ? absent('missing', 'no device below it', path) : attribute(host, path, word);
 }
 
 function driverFacts(name: string, drivers: Answer<Readonly<Record<string, DriverInfo>>>) {

@@ -1,5 +1,6 @@
+import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
-import { defineProbe } from './define.ts';
+import { defineProbe, type Look } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
 import { absent, attribute, exists, flag, guarded, known, linkName, names, textOrNothing } from './read.ts';
 
@@ -8,7 +9,7 @@ type Node = NonNullable<Facts['userspaceIo']['vfioNodes']['value']>[number];
 type Holder = NonNullable<Facts['userspaceIo']['holders']['value']>[number];
 
 /** The files by which a process holds a device: the group, the device itself, or the uio device. */
-const HELD = /^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+)$/;
+const HELD = /^\/dev\/(vfio\/((noiommu-)?\d+|devices\/vfio\d+)|uio\d+|ptp\d+)$/;
 
 /** Module names, and the PCI driver each registers, which shows it even when it is built in without parameters. */
 const MODULES: readonly (readonly [string, string | undefined])[] = [
@@ -20,7 +21,7 @@ const MODULES: readonly (readonly [string, string | undefined])[] = [
   ['igb_uio', 'igb_uio'],
 ];
 
-export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
+export const userspaceIoProbe = defineProbe('userspaceIo', (host, look) => {
   const nodes = vfioNodes(host);
   return {
     modules: modules(host),
@@ -34,7 +35,7 @@ export const userspaceIoProbe = defineProbe('userspaceIo', (host) => {
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
     uioNodes: uioNodes(host),
     enableSriov: attribute(host, '/sys/module/vfio_pci/parameters/enable_sriov', flag),
-    holders: holders(host, nodes),
+    holders: holders(host, nodes, look),
   };
 });
 
@@ -86,14 +87,17 @@ function uioNodes(host: ReadHost): Fact<{ path: string; pci: string }[]> {
 }
 
 /** Looked for only where there is something to hold: the walk over all processes costs milliseconds. */
-function holders(host: ReadHost, nodes: Fact<Node[]>): Fact<Holder[]> {
+function holders(host: ReadHost, nodes: Fact<Node[]>, { quick }: Look): Fact<Holder[]> {
   const from = '/proc/*/fd';
   const uio = names(host, '/sys/class/uio');
-  if ((nodes.value ?? []).length === 0 && uio.length === 0) return known([], from);
+  if ((nodes.value ?? []).length === 0 && uio.length === 0) {
+    if (!hasNicClock(host)) return known([], from);
+    if (quick) return absent('unsupported', 'nobody looked', from);
+  }
   return readHolders(host);
 }
 
-/** Every process that holds a device in user space. */
+/** Every process that holds a device in user space, or a clock. */
 export function readHolders(host: ReadHost): Fact<Holder[]> {
   const from = '/proc/*/fd';
   let denied = 0;
@@ -113,6 +117,14 @@ export function readHolders(host: ReadHost): Fact<Holder[]> {
   if (found.length === 0 && denied > 0)
     return absent('denied', `${denied} processes hide their files: needs root`, from);
   return known(found, from);
+}
+
+/** The clock of a NIC lies below its PCI function; those of hypervisors are virtual. */
+function hasNicClock(host: ReadHost): boolean {
+  return names(host, '/sys/class/ptp').some((name) => {
+    const real = guarded('/sys/class/ptp', () => known(host.realPath(`/sys/class/ptp/${name}`), ''));
+    return (real.value ?? '').split('/').some(isPciAddress);
+  });
 }
 
 function linkOf(host: ReadHost, path: string): string | undefined {

@@ -1,6 +1,6 @@
 import { parseCpuList } from '../formats/cpu-list.ts';
 import { formatBytes, formatSize } from '../formats/size.ts';
-import type { Fact, Facts, NetworkInterface, PciFunction } from '../probes/facts.ts';
+import type { Carried, Fact, Facts, NetworkInterface, PciFunction } from '../probes/facts.ts';
 import type { ProbeReport } from './report.ts';
 import { cut, paint, plain, plural, type Style, table, wrap } from './terminal.ts';
 
@@ -76,23 +76,36 @@ function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): strin
   return [state, speed, pcie].filter(Boolean).join(' ') || '-';
 }
 
+/** What must not be missed comes first; connections other than ssh's are counted. */
+const WEIGHT: readonly Carried['kind'][] = ['ssh', 'default-route', 'storage', 'clock'];
+
 /** What runs over the function, by the interface on top that has it: `bond0.10: default route, 192.0.2.10/24`. */
 function uses(nic: PciFunction, facts: Facts): string {
-  const byTop = new Map<string, string[]>();
-  if (facts.network.carried.absent !== undefined) return '?';
-  for (const { pci, chain, what } of facts.network.carried.value) {
-    if (pci !== nic.address) continue;
-    const top = chain.length > 1 ? `${chain.at(-1)}: ` : '';
-    const known = byTop.get(top) ?? [];
-    // The default route is what must not be missed.
-    byTop.set(top, what.startsWith('default') ? [what, ...known] : [...known, what]);
+  const { carried } = facts.network;
+  if (carried.absent !== undefined) return '?';
+  const all = carried.value.filter((use) => use.pci === nic.address);
+  // What nobody knows is named only where nothing else is known.
+  const sure = all.filter((use) => use.kind !== 'unknown' && use.certain);
+  const own = sure.length > 0 ? sure : all;
+  const weight = ({ kind }: Carried) => (WEIGHT.includes(kind) ? WEIGHT.indexOf(kind) : WEIGHT.length);
+  const byTop = new Map<string, Carried[]>();
+  for (const use of own) {
+    const top = use.chain.length > 1 ? `${use.chain.at(-1)}: ` : '';
+    byTop.set(top, [...(byTop.get(top) ?? []), use]);
   }
-  const carried = [...byTop].map(([top, what]) => top + [...new Set(what)].join(', '));
+  const tops = [...byTop].map(([top, list]) => {
+    const sorted = [...list].sort((a, b) => weight(a) - weight(b));
+    const named = sorted.filter((use) => use.kind !== 'connection');
+    const others = list.length - named.length;
+    const words = named.map((use) => (use.kind === 'unknown' ? '?' : use.what));
+    return top + [...new Set(words), ...(others > 0 ? [plural(others, 'connection')] : [])].join(', ');
+  });
+  const clock = facts.network.interfaces.value?.find((entry) => entry.pci === nic.address)?.ptpClock.value;
   const holders = (facts.userspaceIo.holders.value ?? [])
-    .filter((holder) => holder.path.endsWith(`/${nic.iommuGroup.value}`))
+    .filter(({ path }) => path.endsWith(`/${nic.iommuGroup.value}`) || path === `/dev/${clock}`)
     .map((holder) => `${holder.program}[${holder.pid}]`);
   const functions = nic.virtualFunctions.length > 0 ? [plural(nic.virtualFunctions.length, 'VF')] : [];
-  return [...carried, ...holders, ...functions].join('; ') || 'nothing';
+  return [...tops, ...holders, ...functions].join('; ') || 'nothing';
 }
 
 /** NICs below a common root port share its link to the processor. */

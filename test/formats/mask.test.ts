@@ -35,6 +35,9 @@ describe('masking', () => {
     expect(mask('02:fc:00:00:00:01 fe80::fc:ff:fe00:1/64 enx02fc00000001 on 2001:db8::fc:ff:fe00:1')).toBe(
       '02:00:00:00:00:01 fe80::0:ff:fe00:1/64 enx020000000001 on 2001:db8::0:ff:fe00:1',
     );
+    expect(mask('0: 000080FE00000000FF00FC00010000FE:0016 B80D0120000000000000000002000000:C350 01')).toBe(
+      '0: 000080FE00000000FF000000010000FE:0016 B80D0120000000000000000002000000:C350 01',
+    );
     expect(mask('usb 1-1: SerialNumber: AB12\n2001:db8:20::10 stays')).toBe(
       'usb 1-1: SerialNumber: masked\n2001:db8:20::10 stays',
     );

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ipv6Text } from '../../src/formats/ip-address.ts';
 import {
   decodeAddresses,
   decodeLinks,
@@ -8,7 +9,6 @@ import {
   decodeRoutes,
   decodeRules,
   dumpRequest,
-  ipv6Text,
   RTM_GET,
 } from '../../src/formats/netlink.ts';
 import { holds } from './properties.ts';
@@ -236,6 +236,96 @@ describe('a message', () => {
     expect(decodeRoutes(message(24, head(128)))).toEqual([]);
     expect(decodeRules(message(32, head(128)))).toEqual([]);
     expect(decodeNeighbours(message(28, head(7), attribute(1, [1, 2, 3, 4])))).toEqual([]);
+  });
+});
+
+describe('what a tunnel runs over, and the table of a VRF', () => {
+  const header = [0, 0, 1, 0, ...u32(7), ...u32(0x1043), ...u32(0)];
+  const quad = [198, 51, 100, 7];
+  const six = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+  const link = (kind: string, data: readonly number[], ...more: readonly (readonly number[])[]) =>
+    decodeLinks(
+      message(
+        16,
+        header,
+        attribute(3, ascii('t')),
+        attribute(18, [...attribute(1, ascii(kind)), ...attribute(2, data)]),
+        ...more,
+      ),
+    )[0];
+
+  test.each([
+    ['vxlan', 2, 4, 3],
+    ['gre', 7, 6, 1],
+    ['ip6gretap', 7, 6, 1],
+    ['ipip', 3, 2, 1],
+    ['sit', 3, 2, 1],
+    ['vti', 5, 4, 1],
+  ])('[B2] %s', (kind, remote, local, lower) => {
+    const data = [
+      ...attribute(remote, quad),
+      ...attribute(local, [192, 0, 2, 1]),
+      ...attribute(lower, u32(4)),
+    ];
+    expect(link(kind, data)).toEqual({
+      index: 7,
+      name: 't',
+      kind,
+      lower: 4,
+      tunnelLocal: '192.0.2.1',
+      tunnelRemote: '198.51.100.7',
+    });
+  });
+
+  test('[B2] over IPv6, where the attribute may be another one', () => {
+    expect(link('vxlan', attribute(16, six))?.tunnelRemote).toBe('2001:db8::9');
+    expect(link('geneve', attribute(7, six))?.tunnelRemote).toBe('2001:db8::9');
+    expect(link('ip6tnl', attribute(3, six))?.tunnelRemote).toBe('2001:db8::9');
+  });
+
+  test('[B2] without a peer, and tied to an interface by the link itself', () => {
+    const data = [...attribute(7, [0, 0, 0, 0]), ...attribute(6, [0, 0, 0, 0]), ...attribute(1, u32(0))];
+    expect(link('gre', data, attribute(5, u32(9)))).toEqual({ index: 7, name: 't', kind: 'gre', lower: 9 });
+    expect(link('gre', data, attribute(5, u32(0)))?.lower).toBe(0);
+    // The interface of another network namespace has a number that means nothing here.
+    expect(link('gre', data, attribute(5, u32(9)), attribute(37, u32(1)))?.lower).toBeUndefined();
+  });
+
+  test('[B2] nothing of the kind in other links', () => {
+    expect(link('vrf', attribute(1, u32(1001)))).toEqual({
+      index: 7,
+      name: 't',
+      kind: 'vrf',
+      vrfTable: 1001,
+    });
+    expect(link('vlan', attribute(1, u32(1001)))).toEqual({ index: 7, name: 't', kind: 'vlan' });
+  });
+});
+
+describe('[B2] a rule that depends on more than its networks', () => {
+  const rule = (head: readonly number[], ...attributes: readonly (readonly number[])[]) =>
+    decodeRules(message(32, head, attribute(6, u32(9)), ...attributes))[0];
+  const head = (tos = 0, action = 1, flags = 0) => [2, 0, 0, tos, 100, 0, 0, action, ...u32(flags)];
+  const plain = { family: 'inet', priority: 9, table: 100 };
+
+  test('[B2] one that does not', () => {
+    const usual = [attribute(13, u32(0xffff_ffff)), attribute(14, u32(0xffff_ffff)), attribute(21, [4])];
+    expect(rule(head(), ...usual)).toEqual(plain);
+    expect(rule(head(), attribute(19, [1]))).toEqual({ ...plain, vrf: true });
+    expect(rule(head(), attribute(19, [0]))).toEqual(plain);
+  });
+
+  test.each([
+    ['type of service', head(16), []],
+    ['an action that is no table', head(0, 6), []],
+    ['inverted', head(0, 1, 2), []],
+    ['suppressed prefix lengths, as wg-quick has them', head(), attribute(14, u32(0))],
+    ['a tunnel', head(), attribute(12, [0, 0, 0, 0, 0, 0, 0, 1])],
+    ['users', head(), attribute(20, [...u32(0), ...u32(9)])],
+    ['ports', head(), attribute(24, [22, 0, 22, 0])],
+    ['something later', head(), attribute(40, [1])],
+  ])('[B2] %s', (_, bytes, more) => {
+    expect(rule(bytes, more)).toEqual({ ...plain, conditional: true });
   });
 });
 

@@ -14,8 +14,16 @@ import { factsOf } from '../support/hosts.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What goes on changing while it is read: counters, free memory, neighbours that age. */
-const VOLATILE = new Set(['free', 'available', 'neighbours', 'carrierDownCount', 'holders']);
+/** What goes on changing while it is read: counters, free memory, neighbours that age, connections. */
+const VOLATILE = new Set([
+  'free',
+  'available',
+  'neighbours',
+  'carrierDownCount',
+  'holders',
+  'connections',
+  'carried',
+]);
 
 function steady(facts: Facts): unknown {
   const masked: unknown = JSON.parse(

@@ -40,11 +40,21 @@ describe('what would be cut off with each function', () => {
     expect(byFunction('0000:65:00.0')).toEqual([['ens4f0 < gre1', '10.9.0.1/30']]);
   });
 
-  test('nothing, and the management port', () => {
+  test('nothing, the management port, and one with an XDP program', () => {
+    const eno1 = { pci: '0000:04:00.0', chain: ['eno1'], certain: true };
     expect(byFunction('0000:65:00.1')).toEqual([]);
     expect(theValue(smt.carried)).toEqual([
-      { pci: '0000:04:00.0', chain: ['eno1'], what: '192.0.2.17/24' },
-      { pci: '0000:04:00.0', chain: ['eno1'], what: 'default route' },
+      { ...eno1, what: 'ssh connection from 198.51.100.7', kind: 'ssh', from: '/proc/net/tcp' },
+      { ...eno1, what: '192.0.2.17/24', kind: 'address', from: 'RTM_GETADDR' },
+      { ...eno1, what: 'default route', kind: 'default-route', from: 'RTM_GETROUTE' },
+      {
+        pci: '0000:3b:00.0',
+        chain: ['enp59s0np0'],
+        what: 'XDP program 17',
+        kind: 'xdp',
+        certain: true,
+        from: 'RTM_GETLINK',
+      },
     ]);
   });
 
@@ -117,6 +127,7 @@ test('everything about one interface', () => {
     groFlushTimeout: known(0, `${folder}/gro_flush_timeout`),
     xdpProgram: absent('missing', 'no XDP program', 'RTM_GETLINK'),
     ptpClock: absent('missing', 'no hardware clock', `${folder}/device/ptp`),
+    portId: absent('missing', 'no such file', `${folder}/phys_port_id`),
   });
 });
 

@@ -1,5 +1,13 @@
 import type { Link } from '../../src/formats/netlink.ts';
-import { addCpus, addInterface, addInterrupts, addNode, addPci, HostBuilder } from './host-builder.ts';
+import {
+  addCpus,
+  addInterface,
+  addInterrupts,
+  addNode,
+  addPci,
+  addSockets,
+  HostBuilder,
+} from './host-builder.ts';
 
 const RELEASE = '6.12.0-55.9.1.el10_0.x86_64';
 const COMMAND_LINE = [
@@ -14,6 +22,7 @@ export function bondVlan(): string {
   addPorts(host);
   addStack(host);
   addAnswers(host);
+  addSockets(host, []);
   return host.archive();
 }
 
@@ -24,7 +33,7 @@ function addSystem(host: HostBuilder): void {
     'random/boot_id': 'a-boot',
     printk: '4 4 1 7',
   });
-  host.lines('/proc', { cmdline: COMMAND_LINE });
+  host.lines('/proc', { cmdline: COMMAND_LINE, mounts: 'proc /proc proc rw 0 0' });
   host.set('/etc/os-release', 'NAME="Red Hat Enterprise Linux"\nID="rhel"\nVERSION_ID="10.0"\n');
   host.set(`/lib/modules/${RELEASE}/config`, 'CONFIG_NO_HZ_FULL=y\nCONFIG_VFIO=m\nCONFIG_RCU_NOCB_CPU=y\n');
   host.lines('/sys/kernel/security', { lockdown: 'none [integrity] confidentiality' });

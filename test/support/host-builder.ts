@@ -325,3 +325,56 @@ export function smbiosTable(modules: readonly Module[]): Uint8Array {
   });
   return Uint8Array.from([...structures, 127, 4, 0xfe, 0xff, 0, 0]);
 }
+
+export interface Socket {
+  readonly protocol?: 'tcp' | 'udp';
+  /** Address and port, `192.0.2.1:22` or `[2001:db8::1]:22`. */
+  readonly local: string;
+  /** Nothing for a socket that listens. */
+  readonly remote?: string;
+}
+
+/** The four tables of sockets, as net/ipv4/tcp_ipv4.c and its siblings print them. */
+export function addSockets(host: HostBuilder, sockets: readonly Socket[]): void {
+  for (const protocol of ['tcp', 'udp'] as const) {
+    for (const family of [4, 6] as const) {
+      const own = sockets.filter(
+        (socket) =>
+          (socket.protocol ?? 'tcp') === protocol && (socket.local.startsWith('[') ? 6 : 4) === family,
+      );
+      const rows = own.map(({ local, remote }, index) => {
+        const nobody = family === 6 ? '[::]:0' : '0.0.0.0:0';
+        const state = remote === undefined ? (protocol === 'tcp' ? '0A' : '07') : '01';
+        return `   ${index}: ${socketEnd(local)} ${socketEnd(remote ?? nobody)} ${state} 00000000:00000000 00:00000000 00000000     0        0 ${1000 + index} 1 0000000000000000 100 0 0 10 0\n`;
+      });
+      const header =
+        '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
+      host.set(`/proc/net/${protocol}${family === 6 ? '6' : ''}`, header + rows.join(''));
+    }
+  }
+}
+
+/** Words of 32 bits in the order of a little-endian processor. */
+function socketEnd(text: string): string {
+  const [, address = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(text) ?? [];
+  const mapped = /^::ffff:(.*\..*)$/.exec(address)?.[1];
+  const quad = (dotted: string) =>
+    dotted.split('.').map((part) => Number(part).toString(16).padStart(2, '0'));
+  const bytes =
+    mapped !== undefined
+      ? [...new Array<string>(10).fill('00'), 'ff', 'ff', ...quad(mapped)]
+      : address.includes(':')
+        ? (groupsOf(address).join('').match(/../g) ?? [])
+        : quad(address);
+  const words = Array.from({ length: bytes.length / 4 }, (_, word) => bytes.slice(word * 4, word * 4 + 4));
+  const hex = words.map((word) => word.reverse().join('')).join('');
+  return `${hex}:${Number(port).toString(16).padStart(4, '0')}`.toUpperCase();
+}
+
+function groupsOf(address: string): string[] {
+  const [head = '', tail] = address.split('::').map((half) => half.split(':').filter(Boolean).join(':'));
+  const before = head.split(':').filter(Boolean);
+  const after = (tail ?? '').split(':').filter(Boolean);
+  const zeros = new Array<string>(8 - before.length - after.length).fill('0');
+  return [...before, ...zeros, ...after].map((group) => group.padStart(4, '0'));
+}

@@ -4,6 +4,7 @@ import {
   addInterrupts,
   addNode,
   addPci,
+  addSockets,
   configSpace,
   HostBuilder,
   linkVirtualFunction,
@@ -27,6 +28,11 @@ export function twoSocketSmt(): string {
   addNics(host);
   addServices(host);
   addUserspaceIo(host);
+  addSockets(host, [
+    { local: '0.0.0.0:22' },
+    { local: '[::]:22' },
+    { local: '192.0.2.17:22', remote: '198.51.100.7:50314' },
+  ]);
   return host.archive();
 }
 

@@ -17,7 +17,9 @@ export const runCheck: CommandRunner = async (context) => {
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
   if (values.report !== undefined) checkWritable(values.report);
-  const { facts, times } = observe(openReadHost(heading.root), milliseconds);
+  // A report is to hold all that can be seen.
+  const look = values.report === undefined ? ({ quick: true } as const) : {};
+  const { facts, times } = observe(openReadHost(heading.root), milliseconds, look);
   const findings = judge(facts);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
