@@ -132,7 +132,7 @@ describe('a port that DPDK cannot drive', () => {
       {},
       { pci: '0000:04:00.0' },
       4,
-      'KERNEL_DRIVER] 0000:04:00.0: is bound to igb (eno1), which the kernel drives; it carries 192.0.2.17/24, default route',
+      'KERNEL_DRIVER] 0000:04:00.0: is bound to igb (eno1), which the kernel drives; it carries ssh connection from 198.51.100.7, 192.0.2.17/24, default route',
       'choose a NIC that carries nothing and bind it to vfio-pci',
     ],
     [
@@ -266,7 +266,7 @@ describe('a port that DPDK cannot drive', () => {
     };
     const { exitCode, text } = refused(carrying, { pci: '0000:3b:00.0' });
     expect(exitCode).toBe(4);
-    expect(text).toContain('NIC_IN_USE] 0000:3b:00.0: mlx5_core (enp59s0np0) carries 198.51.100.9/24');
+    expect(text).toContain('NIC_IN_USE] 0000:3b:00.0: mlx5_core (enp59s0np0): it carries 198.51.100.9/24');
   });
 });
 

@@ -25,7 +25,10 @@ describe('the laws of a run, on the simulated kernel', () => {
         const host = simulate(random);
         const before = tree(host);
         const outcome = await apply(host, random);
-        if (outcome === 'refused') return expect(tree(host)).toEqual(before);
+        if (outcome === 'refused') {
+          expect(tree(host)).toEqual(before);
+          return;
+        }
         counts.hosts++;
         const applied = tree(host);
         expect(await apply(host, random)).toBe('nothing');
@@ -70,7 +73,12 @@ function engine(host: KernelSimulator) {
 
 async function apply(host: KernelSimulator, random: RandomHost): Promise<string> {
   try {
-    const result = await applyProfile(engine(host), { ...REQUEST, resolve: () => profileOf(random) });
+    const result = await applyProfile(engine(host), {
+      ...REQUEST,
+      // What the guard refuses is its own test's; here its answer is overridden, address by address.
+      allowActive: host.list('/sys/bus/pci/devices') ?? [],
+      resolve: () => profileOf(random),
+    });
     if (result.error !== undefined) throw result.error;
     return result.outcome;
   } catch (error) {

@@ -48,8 +48,8 @@ describe('what would be cut off with each function', () => {
       { ...eno1, what: '192.0.2.17/24', kind: 'address', from: 'RTM_GETADDR' },
       { ...eno1, what: 'default route', kind: 'default-route', from: 'RTM_GETROUTE' },
       {
-        pci: '0000:3b:00.0',
-        chain: ['enp59s0np0'],
+        pci: '0000:04:00.1',
+        chain: ['eno2'],
         what: 'XDP program 17',
         kind: 'xdp',
         certain: true,
@@ -125,6 +125,7 @@ test('everything about one interface', () => {
     xps: known('33', `${folder}/queues/tx-*/xps_cpus`),
     deferHardIrqs: known(0, `${folder}/napi_defer_hard_irqs`),
     groFlushTimeout: known(0, `${folder}/gro_flush_timeout`),
+    virtualFunctions: absent('missing', 'no virtual function', 'RTM_GETLINK'),
     xdpProgram: absent('missing', 'no XDP program', 'RTM_GETLINK'),
     ptpClock: absent('missing', 'no hardware clock', `${folder}/device/ptp`),
     portId: absent('missing', 'no such file', `${folder}/phys_port_id`),
@@ -136,9 +137,9 @@ test('an interface that is not up, and one with an XDP program and a clock', () 
   expect(byName.get('eno2')).toMatchObject({
     carrier: absent('missing', 'the interface is not up', '/sys/class/net/eno2/carrier'),
     speed: absent('missing', 'unknown to the driver', '/sys/class/net/eno2/speed'),
+    xdpProgram: known(17, 'RTM_GETLINK'),
   });
   expect(byName.get('enp59s0np0')).toMatchObject({
-    xdpProgram: known(17, 'RTM_GETLINK'),
     ptpClock: known('ptp0', '/sys/class/net/enp59s0np0/device/ptp'),
   });
 });

@@ -459,6 +459,7 @@ test('vfio and uio: modules, device nodes and who holds them', () => {
       '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts',
     ),
     disableIdleD3: known(false, '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+    enableSriov: absent('missing', 'no such file', '/sys/module/vfio_pci/parameters/enable_sriov'),
     uioNodes: known([], '/sys/class/uio'),
     holders: known([{ pid: 4242, program: 'dpdk-testpmd', path: '/dev/vfio/85' }], '/proc/*/fd'),
   });

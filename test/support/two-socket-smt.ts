@@ -426,8 +426,8 @@ function addNics(host: HostBuilder): void {
     links: [
       { index: 1, name: 'lo' },
       { index: 2, name: 'eno1', permanentAddress: '02:00:5e:00:04:00' },
-      { index: 3, name: 'eno2', permanentAddress: '02:00:5e:00:04:01' },
-      { index: 4, name: 'enp59s0np0', permanentAddress: '02:00:5e:00:3b:00', xdpProgram: 17 },
+      { index: 3, name: 'eno2', permanentAddress: '02:00:5e:00:04:01', xdpProgram: 17 },
+      { index: 4, name: 'enp59s0np0', permanentAddress: '02:00:5e:00:3b:00' },
       { index: 5, name: 'ens5f0', permanentAddress: '02:00:5e:00:af:00', altNames: ['enp175s0f0'] },
       { index: 6, name: 'ens5f0v0' },
     ],
