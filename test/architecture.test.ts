@@ -61,6 +61,14 @@ describe('lists that a reader must be able to trust', () => {
       ['define', 'facts', 'index', 'read', 'identity', 'carried', 'answers', 'once'],
     ],
     ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index']],
+    [
+      'src/actions',
+      'src/actions/index.ts',
+      [
+        ...['define', 'index', 'nics', 'vf', 'judge', 'binding', 'interface', 'file', 'boot-script'],
+        ...['kernel-write', 'run', 'sleep'],
+      ],
+    ],
   ])('every file of %s is in its index', (folder, index, helpers) => {
     const listed = importsOf(index).map(({ target }) => target);
     const files = readdirSync(`${ROOT}${folder}`).map((name) => name.replace('.ts', ''));

@@ -185,6 +185,28 @@ export class KernelSimulator implements Host {
     return tree;
   }
 
+  /** Somebody makes a VLAN on an interface. */
+  plug(name: string, lower: string): void {
+    const folder = `/sys/devices/virtual/net/${name}`;
+    this.put(`${folder}/ifindex`, { kind: 'file', text: `${this.nextIndex}\n`, mode: 0o444, uid: 0, gid: 0 });
+    this.link(`/sys/class/net/${name}`, folder);
+    this.link(`${folder}/lower_${lower}`, this.walk.follow(`/sys/class/net/${lower}`) ?? '');
+  }
+
+  /** A process opens a device. */
+  hold(pid: number, path: string): void {
+    this.put(`/proc/${pid}/comm`, { kind: 'file', text: 'dpdk-testpmd\n', mode: 0o444, uid: 0, gid: 0 });
+    this.put(`/proc/${pid}/fd/${this.children.get(`/proc/${pid}/fd`)?.size ?? 3}`, {
+      kind: 'link',
+      target: path,
+    });
+  }
+
+  /** And it ends. */
+  end(pid: number): void {
+    this.drop(`/proc/${pid}`);
+  }
+
   // Reading
 
   readText(path: string): string | undefined {
@@ -556,7 +578,7 @@ export class KernelSimulator implements Host {
     this.link(`${physical}/virtfn${index}`, device);
     const group = this.readLink(`${physical}/iommu_group`);
     if (group !== undefined) {
-      const own = 1000 + index + 100 * Number(posix.basename(group));
+      const own = 1000 + 10 * Number(`0x${address.slice(5, 7)}`) + index;
       this.link(`/sys/kernel/iommu_groups/${own}/devices/${address}`, device);
       this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${own}`);
       this.put(`/sys/kernel/iommu_groups/${own}/type`, {
