@@ -14,7 +14,8 @@ export function driverAction(sleep: Sleep): Action {
     const returning = nics.filter(
       ({ found, wanted }) =>
         wanted === null &&
-        (isUserspace(found.driver.value) || (found.driver.absent === 'missing' && kernelDriver(found) !== null)),
+        (isUserspace(found.driver.value) ||
+          (found.driver.absent === 'missing' && kernelDriver(found) !== null)),
     );
     for (const { found } of returning) refuseHeld(found, context);
     return [

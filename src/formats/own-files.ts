@@ -28,3 +28,7 @@ const DROP_IN = '90-bypass-setup.conf';
 export function dropIn(unit: string): string {
   return `${UNIT_FOLDER}/${unit}.d/${DROP_IN}`;
 }
+
+export function isDropIn(path: string): boolean {
+  return path.startsWith(`${UNIT_FOLDER}/`) && path.endsWith(`.service.d/${DROP_IN}`);
+}

@@ -225,7 +225,7 @@ describe('judged before anything is unbound', () => {
     );
     await applyAll(plan(found).changes, found.host, []);
     expect(driverOf(found.host)).toBe('uio_pci_generic');
-    expect(found.host.stat('/dev/uio0')).toBeDefined();
+    expect(found.host.list('/dev')?.some((name) => name.startsWith('uio'))).toBe(true);
     expect(refusal(hostWith({ nics: [{ ...PORT, wanted: 'uio_pci_generic' }], lockdown: true })).code).toBe(
       'KERNEL_LOCKED',
     );

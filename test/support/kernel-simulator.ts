@@ -453,7 +453,7 @@ export class KernelSimulator implements Host {
         // drivers/vfio/group.c, vfio_noiommu_group_alloc: a group of its own, only where the parameter allows it.
         if (this.readText('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode')?.trim() !== 'Y')
           throw fail('EINVAL');
-        const number = this.groupNumber(address);
+        const number = this.numberOf(address);
         this.link(`/sys/kernel/iommu_groups/${number}/devices/${address}`, device);
         this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${number}`);
         this.put(`/dev/vfio/noiommu-${number}`, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
@@ -463,7 +463,7 @@ export class KernelSimulator implements Host {
         if (!this.nodes.has(node)) this.put(node, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
       }
     } else if (USERSPACE.includes(driver)) {
-      const number = this.children.get('/sys/class/uio')?.size ?? 0;
+      const number = this.numberOf(address);
       this.put(`${device}/uio/uio${number}/name`, {
         kind: 'file',
         text: `${driver}\n`,
@@ -609,7 +609,7 @@ export class KernelSimulator implements Host {
   }
 
   /** The kernel takes the lowest number that is free; here each device has its own, so that two trees compare. */
-  private groupNumber(address: string): number {
+  private numberOf(address: string): number {
     return 100 + [...this.hardware.keys()].indexOf(address);
   }
 

@@ -112,7 +112,7 @@ export function simulate(random: RandomHost): KernelSimulator {
   }
   if (random.foreign) {
     host.set('/etc/modprobe.d/bypass-setup.conf', 'options something else\n');
-    host.set('/var/lib/bypass-setup/initramfs.json', '{"/boot/other": "0"}\n');
+    host.set('/var/lib/bypass-setup/initramfs.json', '{"images": {"/boot/other": "0"}}\n');
   }
   if (random.iommu) host.set('/sys/class/iommu/dmar0', 'a folder');
   addNics(host, random);
