@@ -131,17 +131,18 @@ export function fileBefore({ facts }: PlanContext, path: string): FileBefore {
       `cannot be replaced, because what is there cannot be read: ${fact.reason}`,
     );
   }
-  const folders = missingFolders(new Set(facts.ownFiles.folders), path);
+  const folders = missingFolders(facts.ownFiles.folders, path);
   return fact?.value === undefined
     ? { text: null, mode: null, folders }
     : { text: fact.value.text, mode: fact.value.mode, folders };
 }
 
-function missingFolders(existing: ReadonlySet<string>, path: string): string[] {
+/** The folders that writing it will make, the deepest first. */
+export function missingFolders(existing: readonly string[], path: string): string[] {
   const missing: string[] = [];
   for (
     let folder = posix.dirname(path);
-    folder !== '/' && !existing.has(folder);
+    folder !== '/' && !existing.includes(folder);
     folder = posix.dirname(folder)
   ) {
     missing.push(folder);

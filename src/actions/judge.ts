@@ -111,10 +111,12 @@ function judgeVfio(nic: Nic, nics: readonly Nic[], { facts }: PlanContext): void
   if (group === undefined || !group.complete || !group.members.some((member) => member.address === address)) {
     throw refused('GROUP_UNKNOWN', address, 'the members of its IOMMU group cannot be read');
   }
-  const moving = new Set(
-    nics.filter(({ wanted }) => wanted === 'vfio-pci').map((other) => other.found.address),
-  );
-  const obstacles = groupObstacles(group.members).filter((member) => !moving.has(member.address));
+  // As the group will be when the whole plan is applied.
+  const members = group.members.map((member) => {
+    const other = nics.find((entry) => entry.found.address === member.address);
+    return other === undefined ? member : { ...member, driver: other.wanted ?? kernelDriver(other.found) };
+  });
+  const obstacles = groupObstacles(members);
   if (obstacles.length === 0) return;
   const list = obstacles.map((member) => `${member.address} is on ${member.driver}`).join(', ');
   throw refused(

@@ -191,6 +191,12 @@ describe('judged before anything is unbound', () => {
     const found = hostWith({ nics: [PORT, { ...PORT, wanted: 'not in the profile' }], sharedGroup: true });
     expect(refusal(found)).toMatchObject({ code: 'GROUP_NOT_VIABLE', exitCode: 4 });
     expect(refusal(found).text).toContain('IOMMU group 10 is not viable: 0000:02:00.0 is on e1000e');
+    // A member that the same plan takes elsewhere is one as well.
+    const mixed = hostWith({
+      nics: [PORT, { ...PORT, driver: 'none', wanted: 'uio_pci_generic' }],
+      sharedGroup: true,
+    });
+    expect(refusal(mixed).text).toContain('0000:02:00.0 is on uio_pci_generic');
     // All of them together are.
     expect(changesOf(hostWith({ nics: [PORT, PORT], sharedGroup: true }), 'driver')).toHaveLength(2);
   });

@@ -117,6 +117,7 @@ test('everything about one interface', () => {
     groFlushTimeout: known(0, `${folder}/gro_flush_timeout`),
     xdpProgram: absent('missing', 'no XDP program', 'RTM_GETLINK'),
     ptpClock: absent('missing', 'no hardware clock', `${folder}/device/ptp`),
+    virtualFunctions: absent('missing', 'no virtual function', 'RTM_GETLINK'),
   });
 });
 

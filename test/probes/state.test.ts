@@ -454,6 +454,7 @@ test('vfio and uio: modules, device nodes and who holds them', () => {
     vfioNodes: known([{ path: '/dev/vfio/85', uid: 0, gid: 0, mode: 0o644 }], '/dev/vfio'),
     unsafeNoIommu: known(false, '/sys/module/vfio/parameters/enable_unsafe_noiommu_mode'),
     disableIdleD3: known(false, '/sys/module/vfio_pci/parameters/disable_idle_d3'),
+    enableSriov: absent('missing', 'no such file', '/sys/module/vfio_pci/parameters/enable_sriov'),
     holders: known([{ pid: 4242, program: 'dpdk-testpmd', path: '/dev/vfio/85' }], '/proc/*/fd'),
   });
   // Another user's processes could hold it: nobody that can be seen is not nobody.

@@ -74,6 +74,8 @@ export interface Faults {
   readonly vfioRefuses?: Readonly<Record<string, string>>;
   /** Functions whose driver takes them only at the nth probe. */
   readonly slowProbe?: Readonly<Record<string, number>>;
+  /** The builder of an initramfs leaves out what is not its own. */
+  readonly forgetful?: boolean;
   /** How many virtual functions have room for their memory. */
   readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
@@ -183,6 +185,17 @@ export class KernelSimulator implements Host {
       );
     }
     return tree;
+  }
+
+  putBytes(path: string, bytes: Uint8Array): void {
+    this.put(path, {
+      kind: 'file',
+      text: new TextDecoder().decode(bytes),
+      bytes,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+    });
   }
 
   /** Somebody makes a VLAN on an interface. */
@@ -874,6 +887,8 @@ export class KernelSimulator implements Host {
   /** What a build would pack, as text: the scripts that are there. */
   buildImage(path: string, release: string): void {
     const packed = ['scripts/init-top/udev'];
+    if (this.faults.forgetful)
+      return this.put(path, { kind: 'file', text: 'no hooks', mode: 0o600, uid: 0, gid: 0 });
     if (this.nodes.has('/etc/initramfs-tools/scripts/init-top/bypass-setup'))
       packed.push('scripts/init-top/bypass-setup');
     if (this.nodes.has('/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh'))
