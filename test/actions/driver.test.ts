@@ -243,16 +243,15 @@ describe('judged before anything is unbound', () => {
     expect(refusal(found)).toMatchObject({ code: 'NIC_HAS_VFS', exitCode: 4 });
   });
 
-  it.each([
-    ['device', '0x9999'],
-    ['serial', '00-11-22-ff-ff-33-44-99'],
-    ['mac', '02:00:5e:ff:ff:ff'],
-  ])('[J15] another NIC in the slot, by its %s', (key, value) => {
+  it('[J15] another NIC in the slot, by its device, its serial number or its permanent address', () => {
     const { nics } = hostWith({}).profile;
-    const identity = { vendor: '0x8086', device: '0x10d0', ...nics[0]?.identity, [key]: value };
-    const found = refusal(hostWith({}, { identity }));
-    expect(found).toMatchObject({ code: 'NIC_IDENTITY_DISAGREES', exitCode: 4 });
-    expect(found.text).toContain(`but "nic0" of the profile has ${value}: another NIC is in this slot`);
+    const others = { device: '0x9999', serial: '00-11-22-ff-ff-33-44-99', mac: '02:00:5e:ff:ff:ff' };
+    for (const [key, value] of Object.entries(others)) {
+      const identity = { vendor: '0x8086', device: '0x10d0', ...nics[0]?.identity, [key]: value };
+      const found = refusal(hostWith({}, { identity }));
+      expect(found).toMatchObject({ code: 'NIC_IDENTITY_DISAGREES', exitCode: 4 });
+      expect(found.text).toContain(`but "nic0" of the profile has ${value}: another NIC is in this slot`);
+    }
   });
 
   it('[B6] an interface with a VLAN on it, which would be lost', () => {

@@ -886,20 +886,15 @@ export class KernelSimulator implements Host {
 
   /** What a build would pack, as text: the scripts that are there. */
   buildImage(path: string, release: string): void {
-    const packed = ['scripts/init-top/udev'];
-    if (this.faults.forgetful)
-      return this.put(path, { kind: 'file', text: 'no hooks', mode: 0o600, uid: 0, gid: 0 });
-    if (this.nodes.has('/etc/initramfs-tools/scripts/init-top/bypass-setup'))
-      packed.push('scripts/init-top/bypass-setup');
-    if (this.nodes.has('/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh'))
-      packed.push('hooks/pre-udev/00-override');
-    this.put(path, {
-      kind: 'file',
-      text: `image ${release}\n${packed.join('\n')}\n`,
-      mode: 0o600,
-      uid: 0,
-      gid: 0,
-    });
+    const scripts = {
+      'scripts/init-top/bypass-setup': '/etc/initramfs-tools/scripts/init-top/bypass-setup',
+      'hooks/pre-udev/00-override': '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
+    };
+    const packed = Object.entries(scripts).filter(
+      ([, source]) => !this.faults.forgetful && this.nodes.has(source),
+    );
+    const text = `image ${release}\n${packed.map(([name]) => `${name}\n`).join('')}`;
+    this.put(path, { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 });
   }
 
   // The tree
