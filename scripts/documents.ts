@@ -12,6 +12,8 @@ import {
   undoReportSchema,
 } from '../src/report/report.ts';
 
+export { withTable } from './profile-table.ts';
+
 /** Every document that a command prints or keeps, by the name its schema is published under. */
 const documents = {
   probe: probeReportSchema,

@@ -4,7 +4,6 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { withTable } from './profile-table.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const bundle = `${tmpdir()}/bypass-setup-schemas-${process.pid}.mjs`;
@@ -15,7 +14,7 @@ await build({
   format: 'esm',
   platform: 'node',
 });
-const { schemas } = await import(bundle);
+const { schemas, withTable } = await import(bundle);
 rmSync(bundle);
 mkdirSync(`${ROOT}schemas`, { recursive: true });
 for (const [name, schema] of schemas) {

@@ -173,6 +173,8 @@ function removeLeftovers(host: Host, path: string): void {
 /** Takes away the folders that were made, as far as nobody else has put something into them. */
 function removeFolders(host: Host, folders: readonly string[]): void {
   for (const folder of folders) {
+    // Something else may stand there by now.
+    if (host.stat(folder)?.type !== 'directory') continue;
     try {
       host.remove(folder);
     } catch (error) {

@@ -21,7 +21,9 @@ export async function run(
   });
 }
 
+/** Tells daemons about a change. In an image (--root) there are none to tell. */
 export async function runAll(host: Host, programs: readonly (readonly string[])[]): Promise<void> {
+  if (!host.live) return;
   for (const argv of programs) await run(host, argv);
 }
 

@@ -1,6 +1,6 @@
 import type { Survey } from '../engine/survey.ts';
 import type { ReadHost } from '../host/host.ts';
-import type { PlanDocument } from '../plan/document.ts';
+import type { PlanDocument, Refusal } from '../plan/document.ts';
 import { VERSION } from './version.ts';
 import type { GivenWish } from './wish.ts';
 
@@ -21,10 +21,15 @@ export async function documentOf(
     machineId: host.readText('/etc/machine-id')?.trim(),
     profile: source,
   };
-  return planDocument(
-    heading,
-    profile,
-    plan,
-    refusals.map((refusal) => ({ ...refusal })),
-  );
+  return planDocument(heading, profile, plan, refusalsOf(refusals));
+}
+
+export function refusalsOf(refusals: Survey['refusals']): Refusal[] {
+  return refusals.map(({ target, reasons, error: { code, message, hint } }) => ({
+    target,
+    code,
+    sentence: message,
+    ...(hint === undefined ? {} : { hint }),
+    reasons,
+  }));
 }

@@ -7,11 +7,11 @@ const EXIT_CODES: Readonly<Record<string, ExitCode>> = { EACCES: EXIT.noPrivileg
 
 /** The profile that an option names: a file, or `-` for standard input. */
 export async function readProfile(file: string): Promise<Profile> {
-  return loadProfile(file, bytesOf(file));
+  return loadProfile(file, readInput(file));
 }
 
 /** One octet more than a profile may have, so that a device without an end is found to be too large. */
-function bytesOf(file: string): Uint8Array {
+export function readInput(file: string): Uint8Array {
   const buffer = Buffer.alloc(LARGEST_PROFILE + 1);
   let length = 0;
   try {

@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import type { Wish } from '../engine/survey.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { parsePciAddress } from '../formats/pci-address.ts';
-import { EXIT, errnoName, ToolError } from '../host/errors.ts';
+import { EXIT, ToolError } from '../host/errors.ts';
 import { loadProfile } from '../profile/load.ts';
 import { resolveProfile } from '../profile/resolve.ts';
 import { usageError } from './arguments.ts';
 import type { Context } from './context.ts';
+import { readInput } from './read-profile.ts';
 
 /** A profile as it was given, and what it means. */
 export interface GivenWish extends Wish {
@@ -34,20 +34,6 @@ export async function wishOf(
     resolve: (facts) => resolveProfile(profile, facts),
     allowActive: (allowActive?.split(',') ?? []).map(typedAddress),
   };
-}
-
-/** What a file holds; `-` is standard input. */
-export function readInput(file: string): Uint8Array {
-  try {
-    return readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    const errno = errnoName(error);
-    throw new ToolError('FILE_NOT_READ', `cannot be read: ${errno}`, {
-      subject: file,
-      cause: error,
-      exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.usage,
-    });
-  }
 }
 
 /** In full, as sysfs has it: who overrides the guard has looked at the NIC, and not at a list. */

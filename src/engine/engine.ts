@@ -2,7 +2,7 @@ import type { Action } from '../actions/define.ts';
 import type { Host } from '../host/host.ts';
 
 /** Who asked for it, as far as the environment tells. */
-export interface Who {
+interface Who {
   readonly uid: number;
   readonly sudoUser?: string;
   readonly ssh?: string;
@@ -27,7 +27,7 @@ export interface Engine {
   say(sentence: string): void;
 }
 
-export interface Clock {
+interface Clock {
   /** For people, and for the names of runs. */
   now(): Date;
   /** Seconds since boot (CLOCK_BOOTTIME), which no clock step moves. */

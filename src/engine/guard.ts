@@ -1,19 +1,21 @@
+import type { ToolError } from '../host/errors.ts';
 import type { Plan } from '../plan/change.ts';
 import type { Facts } from '../probes/facts.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 
-/** A change that would cut this host off, or take away what somebody uses. */
+/** A function that must not be touched. */
 export interface GuardRefusal {
-  /** PCI address. */
+  /** PCI address of the function that the plan would take; typing it overrides the refusal. */
   readonly target: string;
-  readonly sentence: string;
+  readonly reasons: readonly string[];
+  readonly error: ToolError;
 }
 
 export function guard(
   _facts: Facts,
   _plan: Plan,
   _profile: ResolvedProfile,
-  _overrides: readonly string[],
+  _allowActive: readonly string[],
 ): GuardRefusal[] {
   return [];
 }

@@ -64,6 +64,8 @@ async function revert(
     await action.revert(change, host);
     return action.holdsBefore(change, host);
   } catch (error) {
-    return error instanceof ToolError ? `${error.subject ?? change.target}: ${error.message}` : String(error);
+    if (!(error instanceof ToolError)) return String(error);
+    const { subject = change.target, message } = error;
+    return subject === change.target ? message : `${subject}: ${message}`;
   }
 }

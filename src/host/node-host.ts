@@ -262,7 +262,8 @@ class NodeHost implements Host {
       if (status?.isDirectory()) fs.rmdirSync(outside);
       else if (status !== undefined) fs.unlinkSync(outside);
     } catch (error) {
-      throw new HostError('remove', path, error);
+      // A file where the path has a folder: absent too, and lstat(2) says so with an errno of its own.
+      if (errnoName(error) !== 'ENOTDIR') throw new HostError('remove', path, error);
     } finally {
       this.forget();
     }
@@ -379,8 +380,12 @@ class NodeHost implements Host {
     if (found) return found;
     const parent = this.makeFolder(posix.dirname(path));
     const folder = posix.join(parent, posix.basename(path));
-    // Another run may make the same one now.
-    fs.mkdirSync(folder, { recursive: true });
+    try {
+      fs.mkdirSync(folder);
+    } catch (error) {
+      // Another run may have made the same one now. A link that leads nowhere is refused.
+      if (errnoName(error) !== 'EEXIST' || !fs.lstatSync(folder).isDirectory()) throw error;
+    }
     syncFolder(parent);
     return folder;
   }

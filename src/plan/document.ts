@@ -24,7 +24,13 @@ export const changeSchema: z.ZodType<Change> = z.strictObject({
   commands: list(text).describe('what an administrator would type for the same'),
 });
 
-export const refusalSchema = z.looseObject({ target: text, sentence: text });
+export const refusalSchema = z.strictObject({
+  target: text.describe('PCI address; typing it with --allow-active overrides'),
+  code: text,
+  sentence: text,
+  hint: text.optional(),
+  reasons: list(text).describe('what it carries, one sentence for each use'),
+});
 
 export const planDocumentSchema = z.strictObject({
   schema: z.literal('bypass-setup/plan@1'),
@@ -45,6 +51,7 @@ export const planDocumentSchema = z.strictObject({
   ),
 });
 
+export type Refusal = z.infer<typeof refusalSchema>;
 export type PlanDocument = z.infer<typeof planDocumentSchema>;
 
 export interface PlanSource {
@@ -60,7 +67,7 @@ export function planDocument(
   source: PlanSource,
   resolved: ResolvedProfile,
   plan: Plan,
-  refusals: PlanDocument['refusals'],
+  refusals: readonly Refusal[],
 ): PlanDocument {
   const { bootId, machineId, profile, ...heading } = source;
   const nics = resolved.nics.map(({ name, address, identity }) => ({

@@ -54,10 +54,10 @@ function automatic(
 ): ResolvedHugepages[] {
   return knownNodes(users, 'hugepages', report).flatMap((node) => {
     const near = pools.filter((pool) => (pool.node ?? 0) === node).map(({ size }) => size);
-    const size = near.includes(AUTO_SIZE)
-      ? AUTO_SIZE
-      : (facts.hugepages.defaultSize.value ?? Math.min(...near));
-    if (!near.includes(size)) {
+    const size = [AUTO_SIZE, facts.hugepages.defaultSize.value, ...near].find((one) =>
+      near.some((other) => other === one),
+    );
+    if (size === undefined) {
       report({ subject: 'hugepages', sentence: `node ${node} has no hugepages` });
       return [];
     }

@@ -2,30 +2,23 @@ import { BIFURCATED, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { Facts, PciFunction } from '../probes/facts.ts';
 import type { Identity } from './resolved.ts';
 
-/** For a function that no driver has now: PCI_VENDOR_ID_MELLANOX, and the one device of drivers/net/ethernet/microsoft/mana. */
-const MELLANOX = '0x15b3';
-const MANA = ['0x1414', '0x00ba'];
-/** PCI_VENDOR_ID_SOLARFLARE, and the X3 of drivers/net/ethernet/…/efct. */
-const SOLARFLARE_VENDOR = '0x1924';
-const X3 = ['0x10ee', '0x5084'];
+/** For a function that no driver has now: Mellanox, and Microsoft, whose only NIC on PCI is mana. */
+const BIFURCATED_VENDORS = ['0x15b3', '0x1414'];
+const SOLARFLARE_VENDORS = ['0x1924'];
 
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
-/** The driver of the kernel: the one that is bound, or that was before the NIC left the kernel. */
-function kernelDriver(nic: PciFunction): string | undefined {
-  return nic.remembered.value?.driver ?? nic.driver.value;
-}
-
 /** Why a NIC stays on its kernel driver although user space drives it. */
-export function staysOnKernel(nic: PciFunction): 'bifurcated' | 'solarflare' | undefined {
-  const drivers = [nic.driver.value, kernelDriver(nic)].filter((name) => name !== undefined);
-  const is = ([vendor, device]: readonly string[]) => nic.vendor === vendor && nic.device === device;
-  if (drivers.some((name) => BIFURCATED.includes(name)) || nic.vendor === MELLANOX || is(MANA))
-    return 'bifurcated';
-  if (drivers.some((name) => SOLARFLARE.includes(name)) || nic.vendor === SOLARFLARE_VENDOR || is(X3)) {
-    return 'solarflare';
-  }
-  return undefined;
+export function staysOnKernel({
+  driver,
+  remembered,
+  vendor,
+}: PciFunction): 'bifurcated' | 'solarflare' | undefined {
+  const drivers = [driver.value ?? '', remembered.value?.driver ?? ''];
+  const is = (names: readonly string[], vendors: readonly string[]) =>
+    vendors.includes(vendor) || drivers.some((name) => names.includes(name));
+  if (is(BIFURCATED, BIFURCATED_VENDORS)) return 'bifurcated';
+  return is(SOLARFLARE, SOLARFLARE_VENDORS) ? 'solarflare' : undefined;
 }
 
 /** What a function is, wherever it is plugged in. */

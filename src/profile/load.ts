@@ -98,13 +98,17 @@ function parseYaml(name: string, text: string, yaml: typeof Yaml): Source {
   if (deep !== undefined) {
     throw invalid(name, [{ at: at(deep), sentence: `is nested more than ${DEEPEST} levels deep` }]);
   }
-  // Core schema, YAML 1.2: `no` is a text and 1:30 is not 90.
-  const composer = new yaml.Composer({ version: '1.2', schema: 'core', logLevel: 'silent' });
+  // Its own look for equal keys takes the square of their number. Core schema, YAML 1.2: `no` is a text and 1:30 is not 90.
+  const composer = new yaml.Composer({ version: '1.2', schema: 'core', uniqueKeys: false });
   const documents = [...composer.compose(tokens, true, text.length)];
   const [document, second] = documents;
   // An unknown tag is a warning only, and what it meant is lost.
   const complaints = [...(document?.errors ?? []), ...(document?.warnings ?? [])];
   const found = complaints.map((error) => ({ at: at(error.pos[0]), sentence: wording(error) }));
+  if (document !== undefined) {
+    const sentence = 'this key is there already; each may stand once';
+    found.push(...repeatedKeys(document, yaml).map((offset) => ({ at: at(offset), sentence })));
+  }
   if (second !== undefined) {
     found.push({ at: at(second.range[0]), sentence: 'a second document begins; a profile is one' });
   }
@@ -112,7 +116,7 @@ function parseYaml(name: string, text: string, yaml: typeof Yaml): Source {
   if (document.contents === null || (yaml.isScalar(document.contents) && document.contents.value === null)) {
     throw invalid(name, [{ sentence: 'is empty; a profile begins with "version: 1"' }]);
   }
-  return { value: plainValue(name, document, at, yaml), at: (path) => positionOf(document, path, at, yaml) };
+  return { value: plainValue(name, document, at, yaml), at: finder(document, at, yaml) };
 }
 
 /** Where the nesting passes the limit. A walk with a list of its own, because recursion is what it guards against. */
@@ -151,29 +155,55 @@ function plainValue(
   }
 }
 
-function positionOf(
+/** Where keys stand that their map has already. */
+function repeatedKeys(document: Yaml.Document.Parsed, yaml: typeof Yaml): number[] {
+  const found: number[] = [];
+  yaml.visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        const text = keyText(key, yaml);
+        if (seen.has(text)) found.push(startOf(key, yaml) ?? 0);
+        seen.add(text);
+      }
+    },
+  });
+  return found;
+}
+
+function keyText(key: unknown, yaml: typeof Yaml): string {
+  return String(yaml.isScalar(key) ? key.value : key);
+}
+
+/** Finds places by path. Each map is indexed once, so that many errors in a large one are no great work. */
+function finder(
   document: Yaml.Document.Parsed,
-  path: readonly PropertyKey[],
   at: (offset: number) => Position,
   yaml: typeof Yaml,
-): Position | undefined {
-  let here: unknown = document.contents;
-  let offset = document.contents?.range?.[0];
-  for (const step of path) {
-    if (yaml.isAlias(here)) here = here.resolve(document);
-    if (yaml.isMap(here)) {
-      const pair = here.items.find(
-        ({ key }) => String(yaml.isScalar(key) ? key.value : key) === String(step),
-      );
-      if (pair === undefined) break;
-      here = pair.value;
-      offset = startOf(pair.key, yaml) ?? offset;
-    } else if (yaml.isSeq(here)) {
-      here = here.items[Number(step)];
-      offset = startOf(here, yaml) ?? offset;
-    } else break;
-  }
-  return offset === undefined ? undefined : at(offset);
+): Source['at'] {
+  const indexes = new Map<Yaml.YAMLMap, ReadonlyMap<string, Yaml.Pair>>();
+  const pairOf = (map: Yaml.YAMLMap, key: string) => {
+    const index = indexes.get(map) ?? new Map(map.items.map((pair) => [keyText(pair.key, yaml), pair]));
+    indexes.set(map, index);
+    return index.get(key);
+  };
+  return (path) => {
+    let here: unknown = document.contents;
+    let offset = startOf(here, yaml);
+    for (const step of path) {
+      if (yaml.isAlias(here)) here = here.resolve(document);
+      if (yaml.isMap(here)) {
+        const pair = pairOf(here, String(step));
+        if (pair === undefined) break;
+        here = pair.value;
+        offset = startOf(pair.key, yaml) ?? offset;
+      } else if (yaml.isSeq(here)) {
+        here = here.items[Number(step)];
+        offset = startOf(here, yaml) ?? offset;
+      } else break;
+    }
+    return offset === undefined ? undefined : at(offset);
+  };
 }
 
 function startOf(node: unknown, yaml: typeof Yaml): number | undefined {
@@ -182,7 +212,6 @@ function startOf(node: unknown, yaml: typeof Yaml): number | undefined {
 
 /** The parser's own words, for what people do most often in ours. */
 function wording({ code, message }: Yaml.YAMLError): string {
-  if (code === 'DUPLICATE_KEY') return 'this key is there already; each may stand once';
   if (code === 'TAB_AS_INDENT') return 'a tab indents this line; YAML wants spaces';
   return message.replaceAll('\n', ' ');
 }

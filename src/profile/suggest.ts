@@ -12,8 +12,9 @@ const ETHERNET = '0x020000';
 /** PCI base class 06; a bridge does not make an IOMMU group less viable (drivers/vfio/vfio_iommu_type1.c). */
 const BRIDGE = '0x06';
 const isUserspaceDriver = (driver: string) => USERSPACE.some((name) => name === driver);
-/** The kernel has no interface of it, so nothing of the host's own goes through it. */
-const isOnUserspaceDriver = ({ driver }: PciFunction) => isUserspaceDriver(driver.value ?? '');
+/** The kernel has no interface of it, so nothing of the host's own can go through it. */
+const hasLeftKernel = ({ driver, interfaces }: PciFunction) =>
+  isUserspaceDriver(driver.value ?? '') && interfaces.length === 0;
 
 interface SuggestedNic {
   readonly nic: ProfileNic;
@@ -35,10 +36,7 @@ export interface Suggestion {
 export function suggest(facts: Facts): Suggestion {
   const functions = facts.pci.networkFunctions.value ?? [];
   const listed = functions.filter((nic) => reasonToOmit(nic, functions) === undefined);
-  const omitted = functions.flatMap((nic) => {
-    const reason = reasonToOmit(nic, functions);
-    return reason === undefined ? [] : [`${nameOf(nic)}: ${reason}`];
-  });
+  const omitted = sortOut(functions);
   const taken = new Set<string>();
   const nics = listed.map((nic) => suggestNic(nic, labelFor(nic, taken), functions, facts));
   const bare: Profile = { version: 1, nics: nics.map(({ nic }) => nic), persistent: true };
@@ -61,10 +59,26 @@ export function suggest(facts: Facts): Suggestion {
   };
 }
 
+/** Names that are shown before the rest is counted: a physical function may have hundreds of virtual ones. */
+const MOST_NAMES = 4;
+
+/** What is not listed, by reason. */
+function sortOut(functions: readonly PciFunction[]): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const nic of functions) {
+    const reason = reasonToOmit(nic, functions);
+    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), nameOf(nic)]);
+  }
+  return [...byReason].map(([reason, names]) => {
+    const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+    return `${names.slice(0, MOST_NAMES).join(', ')}${more}: ${reason}`;
+  });
+}
+
 function reasonToOmit(nic: PciFunction, functions: readonly PciFunction[]): string | undefined {
   const physical = nic.physicalFunction.value;
   if (physical !== undefined && functions.some(({ address }) => address === physical)) {
-    return `a virtual function of ${physical}, which "vfs" would set up`;
+    return `virtual functions of ${physical}, set up by its "vfs"`;
   }
   return nic.class === ETHERNET ? undefined : `not Ethernet (PCI class ${nic.class})`;
 }
@@ -86,7 +100,7 @@ function suggestNic(
     nic: { ...base, role: 'control', stack: 'kernel' },
     why: [seen, `${reason}: control, and left as it is`],
   });
-  const inUse = isOnUserspaceDriver(nic) ? undefined : reasonToKeep(nic, facts);
+  const inUse = reasonToKeep(nic, facts);
   if (inUse !== undefined) return keep(inUse);
   const { why, ...choice } = choose(nic, facts);
   const data: ProfileNic = { ...base, role: 'data', ...choice };
@@ -99,13 +113,14 @@ function suggestNic(
 /** Why a NIC must be left alone; the careful answer wherever something cannot be known. */
 function reasonToKeep(nic: PciFunction, facts: Facts): string | undefined {
   const { carried, interfaces } = facts.network;
-  if (carried.absent !== undefined) return `what it carries cannot be known (${carried.reason})`;
-  const uses = carried.value.filter(({ pci }) => pci === nic.address);
+  const uses = (carried.value ?? []).filter(({ pci }) => pci === nic.address);
   if (uses.length > 0) return `carries ${[...new Set(uses.map(printUse))].join(', ')}`;
+  if (hasLeftKernel(nic)) return undefined;
+  if (carried.absent !== undefined) return `what it carries cannot be known (${carried.reason})`;
   if (carried.value.length === 0)
     return 'no NIC is seen to carry anything, so how this host is reached is not known';
   if (nic.virtualFunctions.length > 0)
-    return `has ${nic.virtualFunctions.length} virtual functions that may be in use`;
+    return `has virtual functions that may be in use (${nic.virtualFunctions.length})`;
   const stacked = (interfaces.value ?? []).find(({ name, master, uppers }) => {
     return nic.interfaces.includes(name) && (master !== null || uppers.length > 0);
   });

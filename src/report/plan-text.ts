@@ -4,6 +4,7 @@ import { cut, paint, plain, plural, type Style, wrap } from './terminal.ts';
 
 /** After the mark. */
 const COLUMN = 2;
+const NOTHING = 'nothing';
 const COLOR = { '+': 'green', '-': 'red', '~': 'yellow' } as const;
 const EFFECT = { none: '', 'link-down': ', its link goes down', reboot: ', works after a reboot' } as const;
 
@@ -19,8 +20,8 @@ export function renderPlan(plan: Shown, style: Style): string {
   return `${[...lines, paint(style, 'bold', sum(plan))].join('\n')}\n`;
 }
 
-/** The same as a shell script. It is for reading and for by hand; it takes nothing back. */
-export function renderCommands({ changes }: Shown, profile: string): string {
+/** The same as a shell script, to read or to do by hand; it takes nothing back, and keeps to what the guard says. */
+export function renderCommands({ changes, refusals }: Shown, profile: string): string {
   const head = [
     '#!/bin/sh',
     `# What "bypass-setup apply -f ${plain(profile)}" would do on this host now.`,
@@ -31,42 +32,68 @@ export function renderCommands({ changes }: Shown, profile: string): string {
     `# ${plain(`${change.target}: ${change.summary}`)} (${change.scope}${EFFECT[change.effect]})`,
     ...change.commands,
   ]);
-  return `${[...head, ...parts.flat()].join('\n')}\n`;
+  const refused = refusals.map(({ target, sentence }) => `# REFUSED ${plain(`${target}: ${sentence}`)}`);
+  const stop = refused.length === 0 ? [] : ['', ...refused, 'exit 4'];
+  return `${[...head, ...stop, ...parts.flat()].join('\n')}\n`;
 }
 
 function renderChange(change: Change, style: Style): string[] {
-  const mark = change.before === null ? '+' : change.after === null ? '-' : '~';
+  const { target, summary, before, after } = change;
+  const parts = differences(before, after);
+  const mark = markOf(parts);
   const indent = ' '.repeat(COLUMN);
   const width = style.width - COLUMN;
-  const title = wrap(plain(`${change.target}  ${change.summary}`), width, indent);
+  const title = summary.includes(target) ? summary : `${target}  ${summary}`;
   return [
-    `${paint(style, COLOR[mark], mark)} ${title}`,
-    ...differences(change.before, change.after).map(
-      ([name, before, after]) => indent + cut(plain(`  ${name}${before} → ${after}`), width),
+    `${paint(style, COLOR[mark], mark)} ${wrap(plain(title), width, indent)}`,
+    ...parts.map(
+      ({ name, from, to }) => indent + cut(plain(`  ${name}${from ?? NOTHING} → ${to ?? NOTHING}`), width),
     ),
     paint(style, 'dim', `${indent}  ${change.scope}${EFFECT[change.effect]}`),
   ];
 }
 
-/** The parts that differ: of two objects the fields, of all else the whole. */
-function differences(before: Json, after: Json): [string, string, string][] {
-  if (!isObject(before) || !isObject(after)) return [['', show(before), show(after)]];
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
-    .map((key) => [`${key}: `, show(before[key]), show(after[key])]);
+interface Part {
+  readonly name: string;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
 }
 
-function show(value: Json | undefined): string {
-  if (value === null || value === undefined || value === '') return 'nothing';
-  if (typeof value === 'string') {
-    const lines = value.replace(/\n$/, '').split('\n');
-    return lines.length === 1 ? cut(lines[0] ?? '', 32) : plural(lines.length, 'line');
+/** What is wanted and is otherwise: of an object its plain fields. The rest is the action's own, for its undo. */
+function differences(before: Json, after: Json): Part[] {
+  if (!isObject(after)) {
+    return isObject(before) || !isPlain(before) ? [] : [part('', before, after)];
   }
-  return cut(JSON.stringify(value), 32);
+  const was = isObject(before) ? before : {};
+  return Object.keys(after)
+    .filter((key) => isPlain(after[key]) && isPlain(was[key]) && (was[key] ?? null) !== after[key])
+    .map((key) => part(key, was[key], after[key]));
 }
 
-function isObject(value: Json): value is { readonly [key: string]: Json | undefined } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function part(name: string, before: Json | undefined, after: Json | undefined): Part {
+  return { name: name === '' ? '' : `${name}: `, from: show(name, before), to: show(name, after) };
+}
+
+function show(name: string, value: Json | undefined): string | undefined {
+  if (value === null || value === undefined || value === '') return undefined;
+  if (typeof value === 'number') return name === 'mode' ? `0${value.toString(8)}` : String(value);
+  if (typeof value !== 'string') return JSON.stringify(value);
+  const lines = value.replace(/\n$/, '').split('\n');
+  return lines.length === 1 ? cut(lines[0] ?? '', 32) : plural(lines.length, 'line');
+}
+
+function markOf(parts: readonly Part[]): '+' | '-' | '~' {
+  if (parts.length === 0) return '~';
+  if (parts.every(({ from }) => from === undefined)) return '+';
+  return parts.every(({ to }) => to === undefined) ? '-' : '~';
+}
+
+function isPlain(value: Json | undefined): boolean {
+  return typeof value !== 'object' || value === null;
+}
+
+function isObject(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
+  return !isPlain(value) && !Array.isArray(value);
 }
 
 function entry(mark: string, text: string, style: Style, color: 'dim' | 'red'): string[] {

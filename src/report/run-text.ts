@@ -30,17 +30,32 @@ export function renderUndo({ sentence, left }: UndoReport, style: Style): string
   return `${[plain(`${sentence[0]?.toUpperCase()}${sentence.slice(1)}.`), ...list(left, style)].join('\n')}\n`;
 }
 
-/** The runs, the last one first. */
-export function renderRuns({ runs }: RunsReport, style: Style): string {
+/** The runs, the last one first; `verbose` adds what each changed. */
+export function renderRuns({ runs }: RunsReport, style: Style, verbose: boolean): string {
   if (runs.length === 0) return 'Nothing was ever applied here.\n';
-  const rows = runs.toReversed().map((run) => [run.run, run.state, run.by, changesOf(run.changes)]);
-  return `${table([['run', 'state', 'by', 'changes'], ...rows], style)
-    .map(plain)
-    .join('\n')}\n`;
+  const rows = [...runs].reverse().map(({ run, state, by, command, changes }) => ({
+    cells: [run, state, by, countOf(changes), command].map(plain),
+    changes,
+  }));
+  const lines = table(
+    [['run', 'state', 'by', 'changes', 'command'], ...rows.map(({ cells }) => cells)],
+    style,
+  );
+  const below = rows.map(({ changes }) => (verbose ? changes.map((change) => describe(change, style)) : []));
+  return `${lines.flatMap((line, index) => [line, ...(below[index - 1] ?? [])]).join('\n')}\n`;
 }
 
-function changesOf(changes: RunsReport['runs'][number]['changes']): string {
-  return changes.map(({ id, standing }) => (standing === 'done' ? id : `${id} (${standing})`)).join(', ');
+function countOf(changes: RunsReport['runs'][number]['changes']): string {
+  const left = changes.filter(({ standing }) => standing === 'left').length;
+  return left === 0 ? String(changes.length) : `${changes.length}, ${left} left`;
+}
+
+function describe(
+  { id, standing, summary }: RunsReport['runs'][number]['changes'][number],
+  style: Style,
+): string {
+  const text = `${standing.padEnd(8)}  ${summary} (${id})`;
+  return `  ${wrap(plain(text), style.width - 12, ' '.repeat(12))}`;
 }
 
 function list(sentences: readonly string[], style: Style): string[] {

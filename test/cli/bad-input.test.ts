@@ -21,7 +21,7 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['frobnicate'],
     64,
-    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, validate, capture\n',
+    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, validate, suggest, plan, apply, confirm, undo, capture\n',
   ],
   [['probe', '--jsn'], 64, 'error[OPTION_UNKNOWN] "--jsn": no such option\nhint: did you mean --json?\n'],
   [['probe', '-x'], 64, 'error[OPTION_UNKNOWN] "-x": no such option\nhint: see: bypass-setup --help\n'],
@@ -29,6 +29,45 @@ const CASES: readonly [string[], number, string][] = [
     ['probe', 'eth0'],
     64,
     'error[ARGUMENT_UNKNOWN] "eth0": "probe" takes no argument\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['undo', 'a', 'b'],
+    64,
+    'error[ARGUMENT_UNKNOWN] "b": "undo" takes one RUN only\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['plan'],
+    64,
+    'error[PROFILE_MISSING]: no profile is given\nhint: give one with -f FILE; bypass-setup suggest writes a first one\n',
+  ],
+  [
+    ['plan', '-f', 'a', '--profile', 'b'],
+    64,
+    'error[OPTION_REPEATED] --profile: is given twice\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    [
+      'apply',
+      '--yes',
+      '-f',
+      'profiles/one-nic-dpdk.yaml',
+      '--allow-active',
+      '0000:3b:00.0',
+      '--allow-active',
+      '3c:00.0',
+    ],
+    64,
+    'error[USAGE] --allow-active 3c:00.0: is not a full PCI address such as 0000:3b:00.0\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--confirm-within', '120'],
+    64,
+    'error[USAGE] --confirm-within: not a duration: "120" (expected a number with ms, s, m or h such as 10s)\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--root', 'test/fixtures/hosts/bond-vlan.tree'],
+    64,
+    'error[USAGE] --root test/fixtures/hosts/bond-vlan.tree: is a recorded host, which can be read only\nhint: see: bypass-setup --help\n',
   ],
   [
     ['probe', '--iface', 'x'],
@@ -143,7 +182,7 @@ describe('help and version', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it.each(['probe', 'check', 'validate', 'capture'])(
+  it.each(['probe', 'check', 'validate', 'suggest', 'capture'])(
     'prints the options of %s within 80 columns',
     (command) => {
       const { exitCode, stdout } = cli([command, '--help']);

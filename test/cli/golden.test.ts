@@ -22,11 +22,12 @@ describe('golden outputs', () => {
     );
   });
 
-  it('there is a probe page and a check page for every recorded host', () => {
+  it('there is a probe page, a check page and a suggestion for every recorded host', () => {
     const hosts = readdirSync(`${ROOT}test/fixtures/hosts`).filter((name) => name.endsWith('.tree'));
     for (const host of hosts.map((name) => name.replace('.tree', ''))) {
       expect(GOLDENS.some((name) => name.startsWith(`probe_${host}.`))).toBe(true);
       expect(GOLDENS.some((name) => name.startsWith(`check_${host}.`))).toBe(true);
+      expect(GOLDENS).toContain(`suggest_${host}.0.txt`);
     }
   });
 });

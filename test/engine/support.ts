@@ -5,7 +5,7 @@ import type { Host, ReadHost } from '../../src/host/host.ts';
 import type { Change } from '../../src/plan/change.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
 
-export const PROFILE: ResolvedProfile = { nics: [], hugepages: [], persistent: true };
+const PROFILE: ResolvedProfile = { nics: [], hugepages: [], persistent: true };
 export const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** What a file shall hold; null: it shall not be there. */

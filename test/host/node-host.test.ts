@@ -531,7 +531,7 @@ describe('removing', () => {
       folder: { link: outside },
     });
     const host = openHost(root);
-    for (const path of ['/file', '/link', '/empty', '/none', '/none/x', '/file/x', '/folder/victim'])
+    for (const path of ['/file/x', '/file', '/link', '/empty', '/none', '/none/x', '/folder/victim'])
       host.remove(path);
     expect(outcome(() => host.remove('/full'))).toBe('HOST_REMOVE /full ENOTEMPTY');
     expect(snapshot(root)).toEqual({
@@ -663,3 +663,73 @@ function trace(ctx: TestContext, program: string, calls: string, folder: string)
   }
   return seen;
 }
+
+describe('appending to a file', () => {
+  test('[H11] makes it and its folders, and adds to what is there', () => {
+    const root = hostFolder({ var: { lib: {} }, run: { link: 'var/lib' } });
+    const host = openHost(root);
+    host.appendFile('/run/tool/runs/1/journal', 'one\n');
+    host.appendFile('/run/tool/runs/1/journal', 'two\n');
+    expect(host.readText('/var/lib/tool/runs/1/journal')).toBe('one\ntwo\n');
+    expect(host.stat('/run/tool/runs/1/journal')).toMatchObject({ type: 'file', mode: 0o600 });
+  });
+
+  test('does not write through a link, and names what the kernel refuses', () => {
+    const host = openHost(hostFolder({ etc: { link: { link: 'target' }, target: 'kept', folder: {} } }));
+    expect(outcome(() => host.appendFile('/etc/link', 'x'))).toBe('HOST_WRITE /etc/link ELOOP');
+    expect(outcome(() => host.appendFile('/etc/folder', 'x'))).toBe('HOST_WRITE /etc/folder EISDIR');
+    expect(host.readText('/etc/target')).toBe('kept');
+  });
+
+  test('[H11] returns when the disk has the file, and each folder that got an entry', (ctx) => {
+    if (spawnSync('strace', ['-V']).error) ctx.skip('strace is not installed');
+    const root = hostFolder({ var: {} });
+    const program = childProgram(
+      `const host = openHost(${JSON.stringify(root)});
+       host.appendFile('/var/runs/journal', 'one');
+       host.appendFile('/var/runs/journal', 'two');`,
+    );
+    const trace = spawnSync('strace', ['-f', '-y', '-e', 'trace=fsync,write', process.execPath, program], {
+      encoding: 'utf8',
+    }).stderr;
+    const calls = trace.split('\n').filter((line) => line.includes(root));
+    expect(calls.map((line) => line.replace(/^.*?(\w+)\(\d+<(.*?)>.*$/, '$1 $2').replace(root, ''))).toEqual([
+      'fsync /var',
+      'write /var/runs/journal',
+      'fsync /var/runs/journal',
+      'fsync /var/runs',
+      'write /var/runs/journal',
+      'fsync /var/runs/journal',
+    ]);
+  });
+});
+
+describe('locking a file', () => {
+  test('[H12] one holder at a time, whose text it has; then it is empty and free', async () => {
+    const host = openHost(hostFolder());
+    const first = await host.lock('/run/x.lock', 'first\n');
+    expect(host.readText('/run/x.lock')).toBe('first\n');
+    expect(await host.lock('/run/x.lock', 'second\n')).toBeUndefined();
+    expect(host.readText('/run/x.lock')).toBe('first\n');
+    first?.release();
+    expect(host.readText('/run/x.lock')).toBe('');
+    const third = await host.lock('/run/x.lock', '3\n');
+    expect(host.readText('/run/x.lock')).toBe('3\n');
+    third?.release();
+  });
+
+  test('follows no link out of its place, and says when flock(1) is missing', async () => {
+    const host = openHost(
+      hostFolder({ run: { 'x.lock': { link: '/etc/passwd' } }, etc: { passwd: 'kept' } }),
+    );
+    await expect(host.lock('/run/x.lock', 'x')).rejects.toMatchObject({ errno: 'ELOOP' });
+    expect(host.readText('/etc/passwd')).toBe('kept');
+    const path = process.env.PATH;
+    try {
+      process.env.PATH = '/nowhere';
+      await expect(host.lock('/run/y.lock', 'x')).rejects.toMatchObject({ code: 'LOCK_UNAVAILABLE' });
+    } finally {
+      process.env.PATH = path;
+    }
+  });
+});

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { ACTIONS } from '../../actions/index.ts';
 import type { ApplyRequest } from '../../engine/apply.ts';
 import { type Survey, survey } from '../../engine/survey.ts';
-import { EXIT, type ExitCode, ToolError } from '../../host/errors.ts';
+import { EXIT, type ExitCode, errnoName, ToolError } from '../../host/errors.ts';
 import type { ReadHost } from '../../host/host.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import type { PlanDocument } from '../../plan/document.ts';
@@ -12,11 +13,11 @@ import { plural } from '../../report/terminal.ts';
 import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { explain } from '../explain.ts';
-import { documentOf } from '../plan-document.ts';
+import { documentOf, refusalsOf } from '../plan-document.ts';
 import { withEngine } from '../process.ts';
 import { askYes, isTerminal } from '../stdio.ts';
 import { VERSION } from '../version.ts';
-import { type GivenWish, readInput, readWish, wishOf } from '../wish.ts';
+import { type GivenWish, readWish, wishOf } from '../wish.ts';
 
 const CODES: Readonly<Record<ApplyReport['outcome'], ExitCode>> = {
   nothing: EXIT.ok,
@@ -107,10 +108,11 @@ function report(
     root: values.root ?? '/',
     ...result,
     ...plan,
-    refusals: refusals.map((refusal) => ({ ...refusal })),
+    refusals: refusalsOf(refusals),
   };
   if (values.json !== undefined) out(`${JSON.stringify(document, null, 2)}\n`);
-  else out(`${shown ? '' : `${renderPlan(document, style)}`}${renderApply(document, style)}`);
+  else out(`${shown ? '' : renderPlan(document, style)}${renderApply(document, style)}`);
+  if (document.outcome === 'refused') for (const { error } of refusals) explain(error);
   return document.rebootNeeded ? EXIT.rebootNeeded : CODES[document.outcome];
 }
 
@@ -133,7 +135,17 @@ function mustAsk({ values }: Context): boolean {
 
 async function readPlan(file: string): Promise<PlanDocument> {
   const { planDocumentSchema } = await import('../../plan/document.ts');
-  const text = Buffer.from(readInput(file)).toString('utf8');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const errno = errnoName(error);
+    throw new ToolError('PLAN_UNREADABLE', `cannot be read: ${errno}`, {
+      subject: file,
+      cause: error,
+      exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.usage,
+    });
+  }
   try {
     return planDocumentSchema.parse(JSON.parse(text));
   } catch {

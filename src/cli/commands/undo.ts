@@ -49,6 +49,10 @@ async function list({ values, argument, out, style, now }: Context): Promise<Exi
     root,
     runs: listRuns(openReadHost(root)),
   };
-  out(values.json === undefined ? renderRuns(document, style) : `${JSON.stringify(document, null, 2)}\n`);
+  out(
+    values.json === undefined
+      ? renderRuns(document, style, values.verbose !== undefined)
+      : `${JSON.stringify(document, null, 2)}\n`,
+  );
   return EXIT.ok;
 }
