@@ -74,6 +74,14 @@ describe('lists that a reader must be able to trust', () => {
       ],
     ],
     ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic']],
+    [
+      'src/actions',
+      'src/actions/index.ts',
+      [
+        ...['define', 'index', 'nics', 'vf', 'judge', 'binding', 'interface', 'file', 'boot-script'],
+        ...['vfio-node', 'kernel-write', 'run', 'sleep'],
+      ],
+    ],
   ])('every file of %s is in its index', (folder, index, helpers) => {
     const listed = importsOf(index).map(({ target }) => target);
     const files = readdirSync(`${ROOT}${folder}`).map((name) => name.replace('.ts', ''));

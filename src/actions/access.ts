@@ -1,11 +1,27 @@
-import { dropIn, OWN } from '../formats/own-files.ts';
+import { dropIn, isDropIn, OWN } from '../formats/own-files.ts';
 import type { PlanContext } from './define.ts';
-import { defineFileAction, hasSystemd, header, type WantedFile } from './file.ts';
+import { defineFileAction, HEADER, hasSystemd, type WantedFile } from './file.ts';
 import { type Nic, userspaceNicsOf } from './nics.ts';
 import { refused } from './run.ts';
 
 /** The service's own account opens the devices, locks its memory, and starts only when they are there. */
-export const accessAction = defineFileAction('access', (context, note) => {
+export const accessAction = defineFileAction({
+  name: 'access',
+  wanted,
+  owned: ({ facts }) => [OWN.udev, ...Object.keys(facts.ownFiles.files).filter(isDropIn)],
+  refresh(context, path) {
+    if (!hasSystemd(context)) return [];
+    return path === OWN.udev ? RELOAD_RULES : [['systemctl', 'daemon-reload']];
+  },
+});
+
+const RELOAD_RULES = [
+  ['udevadm', 'control', '--reload'],
+  ['udevadm', 'trigger', '--action=change', '--subsystem-match=vfio'],
+  ['udevadm', 'settle', '--timeout=10'],
+];
+
+function wanted(context: PlanContext, note: (sentence: string) => void): WantedFile[] {
   const { profile } = context;
   const nics = vfioNicsOf(context);
   if (profile.service === undefined || nics.length === 0) return [];
@@ -13,15 +29,15 @@ export const accessAction = defineFileAction('access', (context, note) => {
   // The names go into files that udev and systemd read, one setting a line.
   if (!/^[a-z_][a-z0-9_-]*\$?$/i.test(group)) throw refused('GROUP_NAME', group, 'is no name of a group');
   dmaEntries(context, note);
-  const files = [rules(context, nics, group)];
+  const files = [rules(nics, group)];
   if (unit === undefined) return files;
   if (!/^[\w:.@\\-]+\.service$/.test(unit)) throw refused('UNIT_NAME', unit, 'is no name of a service unit');
-  const file = limits(context, nics, unit);
+  const file = limits(nics, unit);
   if (context.facts.ownFiles.files[file.path]?.value?.text !== file.text) {
     note(`${unit}: its memory limit and its devices count from its next start on`);
   }
   return [...files, file];
-});
+}
 
 export function vfioNicsOf(context: PlanContext): Nic[] {
   return userspaceNicsOf(context).filter(({ wanted }) => wanted === 'vfio-pci');
@@ -31,7 +47,7 @@ export function vfioNicsOf(context: PlanContext): Nic[] {
  * The number of a group differs from boot to boot, so the rule asks which device is in it. %n is 85 of `85` and of
  * `noiommu-85` (udev(7)). The alias gives systemd a unit that another one can wait for.
  */
-function rules(context: PlanContext, nics: readonly Nic[], group: string): WantedFile {
+function rules(nics: readonly Nic[], group: string): WantedFile {
   const lines = nics.map(
     ({ found: { address } }) =>
       `SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/%n/devices/${address}", ` +
@@ -39,15 +55,8 @@ function rules(context: PlanContext, nics: readonly Nic[], group: string): Wante
   );
   return {
     path: OWN.udev,
-    text: header() + lines.join(''),
+    text: HEADER + lines.join(''),
     summary: `${OWN.udev}: group ${group} may open the devices, at every boot`,
-    refresh: hasSystemd(context)
-      ? [
-          ['udevadm', 'control', '--reload'],
-          ['udevadm', 'trigger', '--action=change', '--subsystem-match=vfio'],
-          ['udevadm', 'settle', '--timeout=10'],
-        ]
-      : [],
   };
 }
 
@@ -58,15 +67,14 @@ function deviceUnit(address: string): string {
   return `${alias(address).slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-')}.device`;
 }
 
-function limits(context: PlanContext, nics: readonly Nic[], unit: string): WantedFile {
+function limits(nics: readonly Nic[], unit: string): WantedFile {
   const devices = nics.map(({ found }) => deviceUnit(found.address)).join(' ');
   return {
     path: dropIn(unit),
     text:
-      `${header()}[Unit]\nAfter=bypass-setup.service ${devices}\nBindsTo=${devices}\n\n` +
+      `${HEADER}[Unit]\nAfter=bypass-setup.service ${devices}\nBindsTo=${devices}\n\n` +
       '[Service]\n# DMA needs all of the memory that is mapped to be locked.\nLimitMEMLOCK=infinity\n',
     summary: `${dropIn(unit)}: no limit of locked memory, waits for its devices`,
-    refresh: hasSystemd(context) ? [['systemctl', 'daemon-reload']] : [],
   };
 }
 

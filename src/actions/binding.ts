@@ -10,6 +10,7 @@ import { held } from './judge.ts';
 import { writeToDevice } from './kernel-write.ts';
 import { refused } from './run.ts';
 import type { Sleep } from './sleep.ts';
+import { type NodeOwner, nodeOwner, restoreOwner, wrongOwner } from './vfio-node.ts';
 
 const DEVICES = '/sys/bus/pci/devices';
 const DRIVERS = '/sys/bus/pci/drivers';
@@ -24,6 +25,8 @@ type Before = {
   readonly override: string | null;
   readonly modalias: string | null;
   readonly interfaces: readonly InterfaceState[];
+  /** Who could open it in user space. */
+  readonly owner: NodeOwner | null;
 };
 
 type After = {
@@ -63,6 +66,7 @@ export function bindingAction(name: string, sleep: Sleep, plan: Action['plan']):
       const address = addressOf(host, change.target);
       if (address === undefined) return;
       await bringBack(host, address, before, sleep);
+      await restoreOwner(host, address, before.owner);
       await restoreInterfaces(host, address, before.interfaces, sleep);
     },
 
@@ -95,6 +99,7 @@ export function bindingStep(
     override: found?.driverOverride.value ?? null,
     modalias: found?.modalias.value ?? null,
     interfaces: found === undefined ? [] : interfaceStates(context, found),
+    owner: nodeOwner(context, found),
   };
   const after: After = { driver: wanted };
   return {
@@ -302,6 +307,8 @@ function notBefore(host: ReadHost, address: string, before: Before): string | un
     return `${address} is on ${now ?? 'no driver'}, not on ${before.driver ?? 'none'}`;
   const override = currentOverride(host, address);
   if (override !== before.override) return `driver_override of ${address} is ${override ?? 'not set'}`;
+  const owner = wrongOwner(host, address, before.owner);
+  if (owner !== undefined) return owner;
   const wrong = missing(host, address, before.interfaces);
   return wrong.length === 0 ? undefined : wrong.join('; ');
 }

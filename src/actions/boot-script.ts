@@ -1,4 +1,4 @@
-import { header } from './file.ts';
+import { HEADER } from './file.ts';
 
 /** A NIC as the boot script compares it before it writes driver_override; `-` where nothing is known. */
 export interface BootNic {
@@ -36,7 +36,7 @@ export function bootScript(nics: readonly BootNic[]): string {
     ].join(' '),
   );
   const drivers = [...new Set(nics.map(({ driver }) => driver))];
-  return `#!/bin/sh\n${header()}${TEXT.replaceAll('@DRIVERS@', drivers.join(' ')).replace('@NICS@', lines.join('\n'))}`;
+  return `#!/bin/sh\n${HEADER}${TEXT.replaceAll('@DRIVERS@', drivers.join(' ')).replace('@NICS@', lines.join('\n'))}`;
 }
 
 const TEXT = `# Binds the NICs below to their user-space driver before a kernel driver makes an interface of them. A NIC is

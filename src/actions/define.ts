@@ -1,5 +1,5 @@
 import type { Host } from '../host/host.ts';
-import type { Change, Json } from '../plan/change.ts';
+import type { Change } from '../plan/change.ts';
 import type { Facts } from '../probes/facts.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 
@@ -35,8 +35,4 @@ export interface Action {
 
 export function defineAction(action: Action): Action {
   return action;
-}
-
-export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

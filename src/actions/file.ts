@@ -13,8 +13,9 @@ export type FileBefore = {
 };
 
 type After = {
-  readonly text: string;
-  readonly mode: number;
+  /** null: there shall be no such file. */
+  readonly text: string | null;
+  readonly mode: number | null;
   /** Programs that make a running service read the file. */
   readonly refresh: readonly (readonly string[])[];
 };
@@ -24,16 +25,19 @@ export interface WantedFile {
   readonly text: string;
   readonly mode?: number;
   readonly summary: string;
-  readonly refresh?: readonly (readonly string[])[];
-  readonly effect?: Step['effect'];
 }
 
-type PlanFiles = (context: PlanContext, note: (sentence: string) => void) => WantedFile[];
-
-/** Who wrote a file and how to take it back, as the first lines of everything that is written for people to find. */
-export function header(comment = '#'): string {
-  return `${comment} Written by bypass-setup; "bypass-setup undo" takes it back.\n`;
+interface FileAction {
+  readonly name: string;
+  wanted(context: PlanContext, note: (sentence: string) => void): WantedFile[];
+  /** Files that an earlier profile may have asked for: they go when this one does not, if we wrote them. */
+  owned?(context: PlanContext): readonly string[];
+  /** Programs that make a running service read the file. */
+  refresh?(context: PlanContext, path: string): readonly (readonly string[])[];
 }
+
+/** Who wrote a file and how to take it back: the first line of all that people may find. */
+export const HEADER = '# Written by bypass-setup; "bypass-setup undo" takes it back.\n';
 
 /** Whether there is a systemd (and so a udev) to tell of a new file. */
 export function hasSystemd({ facts }: PlanContext): boolean {
@@ -41,54 +45,80 @@ export function hasSystemd({ facts }: PlanContext): boolean {
 }
 
 /** An action whose every step is a file of ours: written whole, and taken back byte for byte with its folders. */
-export function defineFileAction(name: string, wanted: PlanFiles): Action {
+export function defineFileAction({ name, wanted, owned, refresh = () => [] }: FileAction): Action {
   return defineAction({
     name,
-    plan: (context, note) => wanted(context, note).flatMap((file) => fileStep(context, file)),
+
+    plan(context, note) {
+      const files = wanted(context, note);
+      const stale = (owned?.(context) ?? []).filter(
+        (path) => !files.some((file) => file.path === path) && isOurs(context, path),
+      );
+      return [
+        ...stale.map((path) => removeStep(context, path, refresh(context, path))),
+        ...files.flatMap((file) => writeStep(context, file, refresh(context, file.path))),
+      ];
+    },
 
     async apply(change, host) {
-      const after = change.after as After;
-      host.replaceFile(change.target, after.text, after.mode);
-      await runAll(host, after.refresh);
+      const { text, mode, refresh: programs } = change.after as After;
+      if (text === null) host.remove(change.target);
+      else host.replaceFile(change.target, text, mode ?? undefined);
+      await runAll(host, programs);
     },
 
     verify(change, host) {
-      const after = change.after as After;
-      return difference(host, change.target, after.text, after.mode);
+      const { text, mode } = change.after as After;
+      return difference(host, change.target, text, mode);
     },
 
     async revert(change, host) {
-      const before = change.before as FileBefore;
-      const { refresh } = change.after as After;
-      putBack(host, change.target, before);
-      await runAll(host, refresh);
+      putBack(host, change.target, change.before as FileBefore);
+      await runAll(host, (change.after as After).refresh);
     },
 
     holdsBefore(change, host) {
-      const before = change.before as FileBefore;
-      return notPutBack(host, change.target, before);
+      return notPutBack(host, change.target, change.before as FileBefore);
     },
   });
 }
 
-function fileStep(context: PlanContext, file: WantedFile): Step[] {
+function isOurs({ facts }: PlanContext, path: string): boolean {
+  return facts.ownFiles.files[path]?.value?.text.includes(HEADER) === true;
+}
+
+function writeStep(context: PlanContext, file: WantedFile, refresh: After['refresh']): Step[] {
   const mode = file.mode ?? 0o644;
   const before = fileBefore(context, file.path);
   if (before.text === file.text && before.mode === mode) return [];
+  const after: After = { text: file.text, mode, refresh };
   return [
     {
       target: file.path,
       before,
-      after: { text: file.text, mode, refresh: file.refresh ?? [] },
+      after,
       scope: 'persistent',
-      effect: file.effect ?? 'none',
+      effect: 'none',
       summary: `${before.text === null ? 'write' : 'change'} ${file.summary}`,
       commands: [
         `install -D -m ${mode.toString(8)} /dev/stdin ${file.path} <<'END'\n${file.text}END`,
-        ...(file.refresh ?? []).map((argv) => argv.join(' ')),
+        ...refresh.map((argv) => argv.join(' ')),
       ],
     },
   ];
+}
+
+function removeStep(context: PlanContext, path: string, refresh: After['refresh']): Step {
+  const after: After = { text: null, mode: null, refresh };
+  return {
+    target: path,
+    before: fileBefore(context, path),
+    after,
+    scope: 'persistent',
+    effect: 'none',
+    summary: `remove ${path}, which this profile does not ask for`,
+    commands: [`rm ${path}`, ...refresh.map((argv) => argv.join(' '))],
+  };
 }
 
 /** The file as the probe saw it. What could not be read is not replaced: nobody could bring it back. */
@@ -101,17 +131,18 @@ export function fileBefore({ facts }: PlanContext, path: string): FileBefore {
       `cannot be replaced, because what is there cannot be read: ${fact.reason}`,
     );
   }
-  const folders = missingFolders(new Set(facts.ownFiles.folders), path);
+  const folders = missingFolders(facts.ownFiles.folders, path);
   return fact?.value === undefined
     ? { text: null, mode: null, folders }
     : { text: fact.value.text, mode: fact.value.mode, folders };
 }
 
-function missingFolders(existing: ReadonlySet<string>, path: string): string[] {
+/** The folders that writing it will make, the deepest first. */
+export function missingFolders(existing: readonly string[], path: string): string[] {
   const missing: string[] = [];
   for (
     let folder = posix.dirname(path);
-    folder !== '/' && !existing.has(folder);
+    folder !== '/' && !existing.includes(folder);
     folder = posix.dirname(folder)
   ) {
     missing.push(folder);

@@ -14,8 +14,12 @@ const COPY = 5 * 60_000;
 
 type Tool = 'mkinitramfs' | 'dracut';
 
-/** What each image holds, by path: the hash of the files that went into it. */
-type Images = Readonly<Record<string, string>>;
+type Memory = {
+  /** What each image holds, by path: the hash of the files that went into it. */
+  readonly images: Readonly<Record<string, string>>;
+  /** How many were built, so that no two old images get one name. */
+  readonly builds: number;
+};
 
 type Before = {
   /** The file that remembers the images. */
@@ -24,7 +28,13 @@ type Before = {
   readonly backup: string;
 };
 
-type After = { readonly tool: Tool; readonly release: string; readonly text: string };
+type After = {
+  readonly tool: Tool;
+  readonly release: string;
+  /** False where an earlier profile had put the script in, and this one does not want it. */
+  readonly packed: boolean;
+  readonly text: string;
+};
 
 /** The name under which the early script must be found in the image. */
 const PACKED: Readonly<Record<Tool, string>> = {
@@ -51,24 +61,29 @@ export const initramfsAction: Action = defineAction({
       }
       return [];
     }
-    if (wanted === undefined) return [];
     const { tool, image } = initramfs.value;
     const old = fileBefore(context, OWN.images);
-    const digest = createHash('sha256').update(wanted).digest('hex').slice(0, 16);
-    const images = parse(old.text);
+    const { images, builds } = parse(old.text);
+    const digest = wanted && createHash('sha256').update(wanted).digest('hex').slice(0, 16);
     if (images[image] === digest) return [];
-    const backup = `${posix.dirname(OWN.images)}/${posix.basename(image)}.before-${digest}`;
+    const backup = `${posix.dirname(OWN.images)}/${posix.basename(image)}.before-${builds + 1}`;
     const before: Before = { images: old, backup };
     const release = context.facts.kernel.release.value ?? '';
-    const text = `${JSON.stringify({ ...images, [image]: digest }, null, 2)}\n`;
+    const memory: Memory = { images: without({ ...images, [image]: digest }), builds: builds + 1 };
+    const after: After = {
+      tool,
+      release,
+      packed: digest !== undefined,
+      text: `${JSON.stringify(memory, null, 2)}\n`,
+    };
     return [
       {
         target: image,
         before,
-        after: { tool, release, text },
+        after,
         scope: 'persistent',
         effect: 'none',
-        summary: `rebuild ${image} with the early script in it`,
+        summary: `rebuild ${image} ${after.packed ? 'with' : 'without'} the early script in it`,
         commands: [build(tool, `${image}.new`, release).join(' '), `mv ${image}.new ${image}`],
       },
     ];
@@ -76,7 +91,7 @@ export const initramfsAction: Action = defineAction({
 
   async apply(change, host) {
     const { backup } = change.before as Before;
-    const { tool, release, text } = change.after as After;
+    const { tool, release, packed, text } = change.after as After;
     const image = change.target;
     const fresh = newName(image);
     await run(host, ['mkdir', '-p', posix.dirname(backup)]);
@@ -89,10 +104,9 @@ export const initramfsAction: Action = defineAction({
     await run(host, build(tool, fresh, release), { timeout: BUILD });
     const lister = tool === 'mkinitramfs' ? 'lsinitramfs' : 'lsinitrd';
     const listing = await run(host, [lister, fresh], { timeout: COPY });
-    if (!listing.stdout.includes(PACKED[tool])) {
-      throw new ToolError('INITRAMFS_INCOMPLETE', `the new image does not hold ${PACKED[tool]}`, {
-        subject: image,
-      });
+    if (listing.stdout.includes(PACKED[tool]) !== packed) {
+      const what = packed ? 'does not hold' : 'still holds';
+      throw new ToolError('INITRAMFS_WRONG', `the new image ${what} ${PACKED[tool]}`, { subject: image });
     }
     await run(host, ['sync', fresh], { timeout: COPY });
     await run(host, ['mv', fresh, image]);
@@ -150,17 +164,27 @@ function earlyFiles(
       : [OWN.initTop, OWN.initramfsHook];
   const texts = paths.map((path) => {
     const step = steps.find(({ target }) => target === path);
-    return (step?.after as { text?: string } | undefined)?.text ?? facts.ownFiles.files[path]?.value?.text;
+    if (step === undefined) return facts.ownFiles.files[path]?.value?.text ?? null;
+    return (step.after as { text: string | null }).text;
   });
-  return texts.includes(undefined) ? undefined : texts.join('');
+  return texts.includes(null) ? undefined : texts.join('');
 }
 
 /** A damaged file means that nothing is known of any image. */
-function parse(text: string | null): Images {
+function parse(text: string | null): Memory {
   try {
-    const value: unknown = JSON.parse(text ?? '{}');
-    return typeof value === 'object' && value !== null ? (value as Images) : {};
+    const { images, builds } = JSON.parse(text ?? '{}') as Partial<Memory>;
+    return {
+      images: typeof images === 'object' && images !== null ? images : {},
+      builds: typeof builds === 'number' ? builds : 0,
+    };
   } catch {
-    return {};
+    return { images: {}, builds: 0 };
   }
+}
+
+function without(images: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(images).flatMap(([path, digest]) => (digest === undefined ? [] : [[path, digest]])),
+  );
 }

@@ -67,10 +67,17 @@ function permanent(found: PciFunction, { facts }: PlanContext): string | undefin
   return own?.permanentAddress.value ?? (found.remembered.value?.address || undefined);
 }
 
-/** The write that unbinds a held vfio device does not return (drivers/vfio/vfio_main.c, vfio_unregister_group_dev). */
+/**
+ * The write that unbinds a held vfio device does not return (drivers/vfio/vfio_main.c, vfio_unregister_group_dev). Which
+ * devices of a group a process has open cannot be seen, so that none is taken from the group or put to it.
+ */
 export function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
-  if (!isUserspace(found.driver.value)) return;
-  const { holders } = facts.userspaceIo;
+  const { holders, vfioNodes } = facts.userspaceIo;
+  const group = found.iommuGroup.value;
+  const nodes = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
+  const open = (vfioNodes.value ?? []).some(({ path }) => nodes.includes(path));
+  const driver = found.driver.value;
+  if (!open && !isUserspace(driver)) return;
   if (holders.absent !== undefined) {
     throw refused(
       'NIC_HOLDERS_UNKNOWN',
@@ -79,12 +86,9 @@ export function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
       'run as root',
     );
   }
-  const group = found.iommuGroup.value;
-  const paths = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
-  // Which /dev/uioN is whose no fact tells, so any holder counts.
-  const own = (path: string) =>
-    found.driver.value === 'vfio-pci' ? paths.includes(path) || /devices/.test(path) : /uio/.test(path);
-  const holder = holders.value.find(({ path }) => own(path));
+  // Which /dev/uioN and which /dev/vfio/devices/vfioN is whose no fact tells, so any of them counts.
+  const others = driver === 'vfio-pci' ? /devices/ : isUserspace(driver) ? /uio/ : /(?!)/;
+  const holder = holders.value.find(({ path }) => nodes.includes(path) || others.test(path));
   if (holder !== undefined) throw held(found.address, holder);
 }
 
@@ -107,10 +111,12 @@ function judgeVfio(nic: Nic, nics: readonly Nic[], { facts }: PlanContext): void
   if (group === undefined || !group.complete || !group.members.some((member) => member.address === address)) {
     throw refused('GROUP_UNKNOWN', address, 'the members of its IOMMU group cannot be read');
   }
-  const moving = new Set(
-    nics.filter(({ wanted }) => wanted === 'vfio-pci').map((other) => other.found.address),
-  );
-  const obstacles = groupObstacles(group.members).filter((member) => !moving.has(member.address));
+  // As the group will be when the whole plan is applied.
+  const members = group.members.map((member) => {
+    const other = nics.find((entry) => entry.found.address === member.address);
+    return other === undefined ? member : { ...member, driver: other.wanted ?? kernelDriver(other.found) };
+  });
+  const obstacles = groupObstacles(members);
   if (obstacles.length === 0) return;
   const list = obstacles.map((member) => `${member.address} is on ${member.driver}`).join(', ');
   throw refused(

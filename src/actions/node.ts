@@ -1,20 +1,12 @@
-import { posix } from 'node:path';
 import { OWN } from '../formats/own-files.ts';
-import type { ReadHost } from '../host/host.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import { accessAction, vfioNicsOf } from './access.ts';
 import { defineAction, type PlanContext } from './define.ts';
 import { run } from './run.ts';
 import { staysWithKernel, wantedVfsOf } from './vf.ts';
+import { type NodeOwner, nodeOf, nodeOwner, restoreOwner, wrongOwner } from './vfio-node.ts';
 
 const MODE = 0o660;
-
-type Before = {
-  /** null: there was no node, and with the driver it goes again. */
-  readonly uid: number | null;
-  readonly gid: number | null;
-  readonly mode: number | null;
-};
 
 type After = { readonly group: string };
 
@@ -27,14 +19,11 @@ export const nodeAction = defineAction({
     if (service === undefined) return [];
     const ruleChanges = accessAction.plan(context, () => {}).some(({ target }) => target === OWN.udev);
     return functionsOf(context).flatMap(({ target, found }) => {
-      const group = found?.iommuGroup.value;
-      const node = (context.facts.userspaceIo.vfioNodes.value ?? []).find(
-        ({ path }) => path === `/dev/vfio/${group}` || path === `/dev/vfio/noiommu-${group}`,
-      );
+      const before = nodeOwner(context, found);
       // Which group a number is only the C library knows; that it is the profile's one follows from our rule.
-      const given = node !== undefined && node.gid !== 0 && (node.mode & MODE) === MODE;
+      const given = before !== null && before.gid !== 0 && (before.mode & MODE) === MODE;
       if (given && !ruleChanges) return [];
-      const before: Before = { uid: node?.uid ?? null, gid: node?.gid ?? null, mode: node?.mode ?? null };
+      const node = found?.iommuGroup.value ?? 'GROUP';
       return [
         {
           target,
@@ -43,9 +32,7 @@ export const nodeAction = defineAction({
           scope: 'runtime' as const,
           effect: 'none' as const,
           summary: `let group ${service.group} open the vfio group of ${target}`,
-          commands: [`chgrp ${service.group} /dev/vfio/GROUP`, 'chmod 660 /dev/vfio/GROUP'].map((line) =>
-            line.replace('GROUP', `${group ?? 'noiommu-*'}`),
-          ),
+          commands: [`chgrp ${service.group} /dev/vfio/${node}`, `chmod 660 /dev/vfio/${node}`],
         },
       ];
     });
@@ -67,22 +54,11 @@ export const nodeAction = defineAction({
   },
 
   async revert(change, host) {
-    const { uid, gid, mode } = change.before as Before;
-    const node = nodeOf(host, change.target);
-    if (node === undefined || uid === null || gid === null || mode === null) return;
-    await run(host, ['chown', `${uid}:${gid}`, node]);
-    await run(host, ['chmod', mode.toString(8), node]);
+    await restoreOwner(host, change.target, change.before as NodeOwner | null);
   },
 
   holdsBefore(change, host) {
-    const { uid, gid, mode } = change.before as Before;
-    const node = nodeOf(host, change.target);
-    const status = node === undefined ? undefined : host.stat(node);
-    if (status === undefined || uid === null) return undefined;
-    const same = status.uid === uid && status.gid === gid && status.mode === mode;
-    return same
-      ? undefined
-      : `${node} has owner ${status.uid}:${status.gid}, mode ${status.mode.toString(8)}`;
+    return wrongOwner(host, change.target, change.before as NodeOwner | null);
   },
 });
 
@@ -92,11 +68,4 @@ function functionsOf(context: PlanContext): { target: string; found: PciFunction
     (vf) => vf.settings.driver === 'vfio-pci' && !staysWithKernel(vf),
   );
   return [...vfioNicsOf(context).map(({ found }) => ({ target: found.address, found })), ...virtual];
-}
-
-function nodeOf(host: ReadHost, target: string): string | undefined {
-  const link = host.readLink(`/sys/bus/pci/devices/${target}/iommu_group`);
-  if (link === undefined) return undefined;
-  const group = posix.basename(link);
-  return [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`].find((path) => host.stat(path) !== undefined);
 }

@@ -1,17 +1,34 @@
 import { OWN } from '../formats/own-files.ts';
 import { type BootNic, bootScript } from './boot-script.ts';
 import type { PlanContext } from './define.ts';
-import { defineFileAction, hasSystemd, header, type WantedFile } from './file.ts';
+import { defineFileAction, HEADER, hasSystemd, type WantedFile } from './file.ts';
 import { kernelDriver, type Nic, permanentAddress, userspaceNicsOf } from './nics.ts';
 
 /** Files that make the NICs leave the kernel again at every boot, keyed by what they are and not by their slot alone. */
-export const persistAction = defineFileAction('persist', (context) => {
+export const persistAction = defineFileAction({
+  name: 'persist',
+  wanted,
+  owned: () => [
+    OWN.script,
+    OWN.modprobe,
+    OWN.unit,
+    OWN.wants,
+    OWN.initTop,
+    OWN.initramfsHook,
+    OWN.dracutModule,
+  ],
+  refresh(context, path) {
+    const unit = path === OWN.unit || path === OWN.wants;
+    return unit && hasSystemd(context) ? [['systemctl', 'daemon-reload']] : [];
+  },
+});
+
+function wanted(context: PlanContext): WantedFile[] {
   if (!context.profile.persistent) return [];
   const nics = userspaceNicsOf(context);
   if (nics.length === 0) return [];
   const script = bootScript(nics.map((nic) => bootNic(nic, context)));
   const names = nics.map(({ found }) => found.address).join(', ');
-  const reload = hasSystemd(context) ? [['systemctl', 'daemon-reload']] : [];
   return [
     { path: OWN.script, text: script, mode: 0o755, summary: `${OWN.script}: binds ${names} at boot` },
     ...softdeps(nics),
@@ -19,17 +36,15 @@ export const persistAction = defineFileAction('persist', (context) => {
       path: OWN.unit,
       text: unit(),
       summary: `${OWN.unit}: runs it before the network is configured`,
-      refresh: reload,
     },
     {
       path: OWN.wants,
-      text: `${header()}[Unit]\nWants=bypass-setup.service\n`,
+      text: `${HEADER}[Unit]\nWants=bypass-setup.service\n`,
       summary: `${OWN.wants}: starts that unit at every boot`,
-      refresh: reload,
     },
     ...early(context, script),
   ];
-});
+}
 
 function bootNic(nic: Nic, context: PlanContext): BootNic {
   const { found } = nic;
@@ -56,7 +71,7 @@ function softdeps(nics: readonly Nic[]): WantedFile[] {
     return driver === null ? [] : [`softdep ${driver} pre: ${nic.wanted}\n`];
   });
   if (lines.length === 0) return [];
-  const text = header() + [...new Set(lines)].sort().join('');
+  const text = HEADER + [...new Set(lines)].sort().join('');
   return [
     { path: OWN.modprobe, text, summary: `${OWN.modprobe}: vfio-pci is loaded before their kernel drivers` },
   ];
@@ -64,7 +79,7 @@ function softdeps(nics: readonly Nic[]): WantedFile[] {
 
 /** systemd.special(7), network-pre.target: everything that configures the network comes after it. */
 function unit(): string {
-  return `${header()}[Unit]
+  return `${HEADER}[Unit]
 Description=Bind NICs to their user-space drivers
 DefaultDependencies=no
 RequiresMountsFor=/etc/bypass-setup
@@ -113,7 +128,7 @@ function early({ facts }: PlanContext, script: string): WantedFile[] {
 
 /** initramfs-tools(7). vfio_virqfd is not named: it is a part of vfio since Linux 6.2, and comes by itself before. */
 const HOOK = `#!/bin/sh
-${header()}[ "$1" = prereqs ] && exit 0
+${HEADER}[ "$1" = prereqs ] && exit 0
 . /usr/share/initramfs-tools/hook-functions
 manual_add_modules vfio_pci vfio_iommu_type1
 copy_exec /usr/bin/od
@@ -122,7 +137,7 @@ copy_exec /usr/bin/readlink
 
 /** dracut.modules(7): pre-udev comes before udev loads a driver. */
 const DRACUT = `#!/bin/bash
-${header()}check() {
+${HEADER}check() {
   return 0
 }
 

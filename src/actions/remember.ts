@@ -1,12 +1,15 @@
 import { OWN } from '../formats/own-files.ts';
-import { defineFileAction, fileBefore } from './file.ts';
+import type { PlanContext } from './define.ts';
+import { defineFileAction, fileBefore, type WantedFile } from './file.ts';
 import { kernelDriver, leavingNicsOf, permanentAddress } from './nics.ts';
 
 /**
  * What a NIC was before it left the kernel. Afterwards nobody can ask it: the pci probe gives it back as `remembered`.
  * Entries of NICs that this run does not touch stay.
  */
-export const rememberAction = defineFileAction('remember', (context) => {
+export const rememberAction = defineFileAction({ name: 'remember', wanted });
+
+function wanted(context: PlanContext): WantedFile[] {
   const entries = leavingNicsOf(context).flatMap((nic) => {
     const { found } = nic;
     const driver = kernelDriver(found);
@@ -31,7 +34,7 @@ export const rememberAction = defineFileAction('remember', (context) => {
   return [
     { path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` },
   ];
-});
+}
 
 /** One that is damaged is written anew; the action keeps its text for undo. */
 function parse(text: string | null): object {

@@ -1,26 +1,36 @@
 import { OWN } from '../formats/own-files.ts';
 import type { PlanContext } from './define.ts';
-import { defineFileAction, header, type WantedFile } from './file.ts';
+import { defineFileAction, HEADER, type WantedFile } from './file.ts';
 import { permanentAddress, userspaceNicsOf } from './nics.ts';
+
+const MANAGERS: Readonly<Record<string, { readonly unit: string; readonly reload: readonly string[] }>> = {
+  [OWN.networkManager]: { unit: 'NetworkManager.service', reload: ['nmcli', 'general', 'reload', 'conf'] },
+  [OWN.networkd]: { unit: 'systemd-networkd.service', reload: ['networkctl', 'reload'] },
+};
 
 /**
  * NetworkManager and systemd-networkd keep their hands off, now, when a NIC comes back for a moment, and at every boot.
  * Keyed by the permanent address: the name is the interface's own business.
  */
-export const unmanageAction = defineFileAction('unmanage', (context) => {
-  const addresses = userspaceNicsOf(context).flatMap((nic) => permanentAddress(nic, context) ?? []);
-  if (addresses.length === 0) return [];
-  return [
-    ...managed(context, 'NetworkManager.service', networkManager(addresses)),
-    ...managed(context, 'systemd-networkd.service', networkd(addresses)),
-  ];
+export const unmanageAction = defineFileAction({
+  name: 'unmanage',
+  wanted,
+  owned: () => Object.keys(MANAGERS),
+  refresh({ facts }, path) {
+    const manager = MANAGERS[path];
+    const service = facts.services.units.value?.find(({ name }) => name === manager?.unit);
+    return manager !== undefined && service?.running === true ? [manager.reload] : [];
+  },
 });
 
-/** Only for a manager that is there; told only when it runs. */
-function managed({ facts }: PlanContext, unit: string, file: WantedFile): WantedFile[] {
-  const service = facts.services.units.value?.find(({ name }) => name === unit);
-  if (service === undefined) return [];
-  return [service.running === true ? file : { ...file, refresh: [] }];
+function wanted(context: PlanContext): WantedFile[] {
+  const addresses = userspaceNicsOf(context).flatMap((nic) => permanentAddress(nic, context) ?? []);
+  if (addresses.length === 0) return [];
+  // Only for a manager that is there.
+  const units = context.facts.services.units.value ?? [];
+  return [networkManager(addresses), networkd(addresses)].filter((file) =>
+    units.some(({ name }) => name === MANAGERS[file.path]?.unit),
+  );
 }
 
 /** NetworkManager.conf(5), "Device List Format". */
@@ -28,9 +38,8 @@ function networkManager(addresses: readonly string[]): WantedFile {
   const list = addresses.map((address) => `mac:${address}`).join(';');
   return {
     path: OWN.networkManager,
-    text: `${header()}[keyfile]\nunmanaged-devices+=${list}\n`,
+    text: `${HEADER}[keyfile]\nunmanaged-devices+=${list}\n`,
     summary: `${OWN.networkManager}: NetworkManager leaves ${addresses.join(', ')} alone`,
-    refresh: [['nmcli', 'general', 'reload', 'conf']],
   };
 }
 
@@ -38,8 +47,7 @@ function networkManager(addresses: readonly string[]): WantedFile {
 function networkd(addresses: readonly string[]): WantedFile {
   return {
     path: OWN.networkd,
-    text: `${header()}[Match]\nPermanentMACAddress=${addresses.join(' ')}\n\n[Link]\nUnmanaged=yes\n`,
+    text: `${HEADER}[Match]\nPermanentMACAddress=${addresses.join(' ')}\n\n[Link]\nUnmanaged=yes\n`,
     summary: `${OWN.networkd}: systemd-networkd leaves ${addresses.join(', ')} alone`,
-    refresh: [['networkctl', 'reload']],
   };
 }

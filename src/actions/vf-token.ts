@@ -1,8 +1,9 @@
-import { OWN } from '../formats/own-files.ts';
+import { VF_TOKEN } from '../formats/own-files.ts';
 import { ToolError } from '../host/errors.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineAction } from './define.ts';
-import { type FileBefore, fileBefore, notPutBack, putBack } from './file.ts';
+import { missingFolders, putBack } from './file.ts';
+import { refused } from './run.ts';
 import { physicalNicsOf } from './vf.ts';
 
 const PARAMETER = '/sys/module/vfio_pci/parameters/enable_sriov';
@@ -10,7 +11,12 @@ const RANDOM = '/proc/sys/kernel/random/uuid';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/;
 const MODE = 0o600;
 
-type Before = { readonly file: FileBefore; readonly enabled: boolean };
+type Before = {
+  /** The token itself is in no plan: one that is there is kept. */
+  readonly there: boolean;
+  readonly folders: readonly string[];
+  readonly enabled: boolean;
+};
 
 /**
  * A physical function on vfio-pci makes virtual ones only with enable_sriov, and whoever opens one of them must know
@@ -23,54 +29,61 @@ export const vfTokenAction = defineAction({
     const nics = physicalNicsOf(context).filter(({ wanted }) => wanted === 'vfio-pci');
     if (nics.length === 0) return [];
     note(
-      `the applications on ${nics.map(({ found }) => found.address).join(', ')} need --vfio-vf-token with the text of ${OWN.vfToken}`,
+      `the applications on ${nics.map(({ found }) => found.address).join(', ')} need --vfio-vf-token with the text of ${VF_TOKEN}`,
     );
-    const { enableSriov } = context.facts.userspaceIo;
-    const file = fileBefore(context, OWN.vfToken);
-    const before: Before = { file, enabled: enableSriov.value === true };
-    if (before.enabled && UUID.test(file.text ?? '') && file.mode === MODE) return [];
+    const { ownFiles, userspaceIo } = context.facts;
+    const token = ownFiles.vfToken;
+    if (token.absent !== 'missing' && token.value?.mode !== MODE) {
+      throw refused('VF_TOKEN_OPEN', VF_TOKEN, 'others than root may know this token', `rm ${VF_TOKEN}`);
+    }
+    const before: Before = {
+      there: token.value !== undefined,
+      folders: missingFolders(ownFiles.folders, VF_TOKEN),
+      enabled: userspaceIo.enableSriov.value === true,
+    };
+    if (before.there && before.enabled) return [];
     return [
       {
-        target: OWN.vfToken,
+        target: VF_TOKEN,
         before,
         after: { enabled: true },
         scope: 'persistent',
         effect: 'none',
         summary: 'let vfio-pci make virtual functions, under a token',
-        commands: [`install -D -m 600 ${RANDOM} ${OWN.vfToken}`, `echo Y > ${PARAMETER}`],
+        commands: [`install -D -m 600 ${RANDOM} ${VF_TOKEN}`, `echo Y > ${PARAMETER}`],
       },
     ];
   },
 
   async apply(_change, host) {
-    if (!isToken(host)) {
+    if (host.stat(VF_TOKEN) === undefined) {
       const token = host.readText(RANDOM);
       if (token === undefined) throw new ToolError('NO_RANDOM_UUID', 'is missing', { subject: RANDOM });
-      host.replaceFile(OWN.vfToken, `${token.trim()}\n`, MODE);
+      host.replaceFile(VF_TOKEN, `${token.trim()}\n`, MODE);
     }
     if (!isEnabled(host)) host.writeAttribute(PARAMETER, 'Y');
   },
 
   verify(_change, host) {
-    if (!isToken(host)) return `${OWN.vfToken} holds no token that only root can read`;
+    if (!isToken(host)) return `${VF_TOKEN} holds no token that only root can read`;
     return isEnabled(host) ? undefined : `${PARAMETER} is not Y`;
   },
 
   async revert(change, host) {
-    const { file, enabled } = change.before as Before;
+    const { there, folders, enabled } = change.before as Before;
     if (isEnabled(host) && !enabled) host.writeAttribute(PARAMETER, 'N');
-    putBack(host, OWN.vfToken, file);
+    if (!there) putBack(host, VF_TOKEN, { text: null, mode: null, folders });
   },
 
   holdsBefore(change, host) {
-    const { file, enabled } = change.before as Before;
+    const { there, enabled } = change.before as Before;
     if (isEnabled(host) && !enabled) return `${PARAMETER} is still Y`;
-    return notPutBack(host, OWN.vfToken, file);
+    return !there && host.stat(VF_TOKEN) !== undefined ? `${VF_TOKEN} is still there` : undefined;
   },
 });
 
 function isToken(host: ReadHost): boolean {
-  return host.stat(OWN.vfToken)?.mode === MODE && UUID.test(host.readText(OWN.vfToken) ?? '');
+  return host.stat(VF_TOKEN)?.mode === MODE && UUID.test(host.readText(VF_TOKEN) ?? '');
 }
 
 /** Gone with the module, which is as good as off. */

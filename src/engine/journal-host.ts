@@ -51,7 +51,9 @@ export class JournalHost implements Host {
   }
 
   async run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
-    this.announce(shellWords(argv));
+    const input =
+      options.input === undefined ? '' : `${shellWords(['echo', options.input.replace(/\n$/, '')])} | `;
+    this.announce(input + shellWords(argv));
     return this.host.run(argv, options);
   }
 

@@ -7,7 +7,6 @@ export const OWN = {
   memory: '/var/lib/bypass-setup/nics.json',
   /** Which initramfs images hold the early script. */
   images: '/var/lib/bypass-setup/initramfs.json',
-  vfToken: '/var/lib/bypass-setup/vf-token',
   networkManager: '/etc/NetworkManager/conf.d/90-bypass-setup.conf',
   networkd: '/etc/systemd/network/05-bypass-setup.network',
   udev: '/etc/udev/rules.d/90-bypass-setup.rules',
@@ -21,10 +20,17 @@ export const OWN = {
   dracutModule: '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
 } as const;
 
+/** A secret: no probe reads it, so that it gets into no report, plan or journal. */
+export const VF_TOKEN = '/var/lib/bypass-setup/vf-token';
+
 export const UNIT_FOLDER = '/etc/systemd/system';
 const DROP_IN = '90-bypass-setup.conf';
 
 /** The drop-in of a service's unit. */
 export function dropIn(unit: string): string {
   return `${UNIT_FOLDER}/${unit}.d/${DROP_IN}`;
+}
+
+export function isDropIn(path: string): boolean {
+  return path.startsWith(`${UNIT_FOLDER}/`) && path.endsWith(`.service.d/${DROP_IN}`);
 }

@@ -494,6 +494,10 @@ const ownFiles = z.strictObject({
     text,
     at(z.strictObject({ text, mode: count }), 'the files that apply writes: src/formats/own-files.ts'),
   ),
+  vfToken: at(
+    z.strictObject({ mode: count }),
+    '/var/lib/bypass-setup/vf-token: that it is there, not what it is',
+  ),
   folders: z.array(text).describe('those that exist among the folders of these files'),
   initramfs: at(
     z.strictObject({ tool: z.enum(['mkinitramfs', 'dracut']), image: text }),

@@ -1,4 +1,4 @@
-import { dropIn, OWN, UNIT_FOLDER } from '../formats/own-files.ts';
+import { dropIn, OWN, UNIT_FOLDER, VF_TOKEN } from '../formats/own-files.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
@@ -18,6 +18,7 @@ export const ownFilesProbe = defineProbe('ownFiles', (host): Own => {
   const paths = [...Object.values(OWN), ...units.filter((path) => exists(host, path))];
   return {
     files: Object.fromEntries(paths.map((path) => [path, ownFile(host, path)])),
+    vfToken: vfToken(host),
     folders: folders(host, [...paths, ...units]),
     initramfs: initramfs(host),
   };
@@ -35,6 +36,15 @@ function ownFile(host: ReadHost, path: string): Fact<OwnFile> {
     } catch {
       return absent('garbled', 'it is not UTF-8 text', path);
     }
+  });
+}
+
+function vfToken(host: ReadHost): Own['vfToken'] {
+  return guarded(VF_TOKEN, () => {
+    const status = host.stat(VF_TOKEN);
+    return status === undefined
+      ? absent('missing', 'no such file', VF_TOKEN)
+      : known({ mode: status.mode }, VF_TOKEN);
   });
 }
 

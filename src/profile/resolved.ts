@@ -1,5 +1,5 @@
 /** Who uses a NIC, and so what may be done to it. */
-export type Role = 'control' | 'data' | 'order-entry';
+type Role = 'control' | 'data' | 'order-entry';
 
 /** What drives it. All but `dpdk` keep the kernel driver. */
 export type Stack = 'kernel' | 'busy-poll' | 'dpdk' | 'af-xdp' | 'onload' | 'ef-vi' | 'tcpdirect';

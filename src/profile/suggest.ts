@@ -114,7 +114,9 @@ function suggestNic(
 function reasonToKeep(nic: PciFunction, facts: Facts): string | undefined {
   const { carried, interfaces } = facts.network;
   const uses = (carried.value ?? []).filter(({ pci }) => pci === nic.address);
-  if (uses.length > 0) return `carries ${[...new Set(uses.map(printUse))].join(', ')}`;
+  const sure = uses.filter(({ kind, certain }) => kind !== 'unknown' && certain);
+  if (sure.length > 0) return `carries ${[...new Set(sure.map(printUse))].join(', ')}`;
+  if (uses[0] !== undefined) return `may carry something (${printUse(uses[0])})`;
   if (hasLeftKernel(nic)) return undefined;
   if (carried.absent !== undefined) return `what it carries cannot be known (${carried.reason})`;
   if (carried.value.length === 0)

@@ -138,9 +138,9 @@ describe('a port that DPDK cannot drive', () => {
     [
       'is on its kernel driver and carries nothing',
       {},
-      { pci: '0000:04:00.1' },
+      { pci: '0000:af:00.0' },
       4,
-      'KERNEL_DRIVER] 0000:04:00.1: is bound to igb (eno2), which the kernel drives; it carries nothing',
+      'KERNEL_DRIVER] 0000:af:00.0: is bound to ice (ens5f0), which the kernel drives; it carries nothing',
       'bind it to vfio-pci first',
     ],
     [

@@ -190,6 +190,33 @@ describe('a message', () => {
     ]);
   });
 
+  test('of a physical function has what it set for its virtual ones', () => {
+    const mac = [0x02, 0, 0x5e, 0, 0, 7, ...Array(26).fill(0)];
+    const first = [
+      ...attribute(1, [...u32(0), ...mac]),
+      ...attribute(2, [...u32(0), ...u32(7), ...u32(0)]),
+      ...attribute(4, [...u32(0), ...u32(1)]),
+      ...attribute(9, [...u32(0), ...u32(0)]),
+    ];
+    // The driver knows neither of the two switches; an entry without an address is none.
+    const second = [
+      ...attribute(1, [...u32(1), ...mac]),
+      ...attribute(4, [...u32(1), ...u32(0xffff_ffff)]),
+      ...attribute(9, [1]),
+    ];
+    const list = [...attribute(1, first), ...attribute(1, second), ...attribute(1, attribute(2, u32(2)))];
+    expect(decodeLinks(link(attribute(3, ascii('eth0')), attribute(22, list)))).toEqual([
+      {
+        index: 7,
+        name: 'eth0',
+        virtualFunctions: [
+          { index: 0, mac: '02:00:5e:00:00:07', vlan: 7, trust: false, spoofCheck: true },
+          { index: 1, mac: '02:00:5e:00:00:07', vlan: 0 },
+        ],
+      },
+    ]);
+  });
+
   test('of a link whose peer is in another network namespace names no interface of this one', () => {
     expect(
       decodeLinks(link(attribute(3, ascii('eth0')), attribute(5, u32(2)), attribute(37, u32(0)))),

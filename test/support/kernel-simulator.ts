@@ -74,6 +74,8 @@ export interface Faults {
   readonly vfioRefuses?: Readonly<Record<string, string>>;
   /** Functions whose driver takes them only at the nth probe. */
   readonly slowProbe?: Readonly<Record<string, number>>;
+  /** The builder of an initramfs leaves out what is not its own. */
+  readonly forgetful?: boolean;
   /** How many virtual functions have room for their memory. */
   readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
@@ -183,6 +185,39 @@ export class KernelSimulator implements Host {
       );
     }
     return tree;
+  }
+
+  putBytes(path: string, bytes: Uint8Array): void {
+    this.put(path, {
+      kind: 'file',
+      text: new TextDecoder().decode(bytes),
+      bytes,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+    });
+  }
+
+  /** Somebody makes a VLAN on an interface. */
+  plug(name: string, lower: string): void {
+    const folder = `/sys/devices/virtual/net/${name}`;
+    this.put(`${folder}/ifindex`, { kind: 'file', text: `${this.nextIndex}\n`, mode: 0o444, uid: 0, gid: 0 });
+    this.link(`/sys/class/net/${name}`, folder);
+    this.link(`${folder}/lower_${lower}`, this.walk.follow(`/sys/class/net/${lower}`) ?? '');
+  }
+
+  /** A process opens a device. */
+  hold(pid: number, path: string): void {
+    this.put(`/proc/${pid}/comm`, { kind: 'file', text: 'dpdk-testpmd\n', mode: 0o444, uid: 0, gid: 0 });
+    this.put(`/proc/${pid}/fd/${this.children.get(`/proc/${pid}/fd`)?.size ?? 3}`, {
+      kind: 'link',
+      target: path,
+    });
+  }
+
+  /** And it ends. */
+  end(pid: number): void {
+    this.drop(`/proc/${pid}`);
   }
 
   // Reading
@@ -431,7 +466,7 @@ export class KernelSimulator implements Host {
         // drivers/vfio/group.c, vfio_noiommu_group_alloc: a group of its own, only where the parameter allows it.
         if (this.readText('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode')?.trim() !== 'Y')
           throw fail('EINVAL');
-        const number = this.groupNumber(address);
+        const number = this.numberOf(address);
         this.link(`/sys/kernel/iommu_groups/${number}/devices/${address}`, device);
         this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${number}`);
         this.put(`/dev/vfio/noiommu-${number}`, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
@@ -441,7 +476,7 @@ export class KernelSimulator implements Host {
         if (!this.nodes.has(node)) this.put(node, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
       }
     } else if (USERSPACE.includes(driver)) {
-      const number = this.children.get('/sys/class/uio')?.size ?? 0;
+      const number = this.numberOf(address);
       this.put(`${device}/uio/uio${number}/name`, {
         kind: 'file',
         text: `${driver}\n`,
@@ -556,7 +591,7 @@ export class KernelSimulator implements Host {
     this.link(`${physical}/virtfn${index}`, device);
     const group = this.readLink(`${physical}/iommu_group`);
     if (group !== undefined) {
-      const own = 1000 + index + 100 * Number(posix.basename(group));
+      const own = 1000 + 10 * Number(`0x${address.slice(5, 7)}`) + index;
       this.link(`/sys/kernel/iommu_groups/${own}/devices/${address}`, device);
       this.link(`${device}/iommu_group`, `/sys/kernel/iommu_groups/${own}`);
       this.put(`/sys/kernel/iommu_groups/${own}/type`, {
@@ -587,7 +622,7 @@ export class KernelSimulator implements Host {
   }
 
   /** The kernel takes the lowest number that is free; here each device has its own, so that two trees compare. */
-  private groupNumber(address: string): number {
+  private numberOf(address: string): number {
     return 100 + [...this.hardware.keys()].indexOf(address);
   }
 
@@ -851,18 +886,15 @@ export class KernelSimulator implements Host {
 
   /** What a build would pack, as text: the scripts that are there. */
   buildImage(path: string, release: string): void {
-    const packed = ['scripts/init-top/udev'];
-    if (this.nodes.has('/etc/initramfs-tools/scripts/init-top/bypass-setup'))
-      packed.push('scripts/init-top/bypass-setup');
-    if (this.nodes.has('/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh'))
-      packed.push('hooks/pre-udev/00-override');
-    this.put(path, {
-      kind: 'file',
-      text: `image ${release}\n${packed.join('\n')}\n`,
-      mode: 0o600,
-      uid: 0,
-      gid: 0,
-    });
+    const scripts = {
+      'scripts/init-top/bypass-setup': '/etc/initramfs-tools/scripts/init-top/bypass-setup',
+      'hooks/pre-udev/00-override': '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
+    };
+    const packed = Object.entries(scripts).filter(
+      ([, source]) => !this.faults.forgetful && this.nodes.has(source),
+    );
+    const text = `image ${release}\n${packed.map(([name]) => `${name}\n`).join('')}`;
+    this.put(path, { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 });
   }
 
   // The tree

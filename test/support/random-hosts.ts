@@ -8,7 +8,7 @@ const RELEASE = '6.1.0-28-amd64';
 const SERIAL = '00-11-22-ff-ff-33-44-0';
 
 interface RandomNic {
-  readonly driver: 'e1000e' | 'i40e' | 'igb' | 'mlx5_core' | 'none' | 'vfio-pci';
+  readonly driver: 'e1000e' | 'i40e' | 'igb' | 'mlx5_core' | 'sfc' | 'none' | 'vfio-pci';
   readonly serial: boolean;
   readonly override: 'nothing' | 'own' | 'vfio-pci';
   readonly up: boolean;
@@ -31,7 +31,16 @@ export interface RandomHost {
   readonly persistent: boolean;
   readonly foreign: boolean;
   readonly kernelNames: boolean;
+  readonly sharedGroup: boolean;
+  readonly remapping: boolean;
+  readonly lockdown: boolean;
+  /** The NICs are the ports of one card. */
+  readonly twins?: boolean;
+  /** A process holds every vfio group that there is. */
+  readonly held: boolean;
 }
+
+const seldom = fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, fc.constant(true));
 
 const nic: fc.Arbitrary<RandomNic> = fc.record({
   driver: fc.constantFrom('e1000e', 'i40e', 'igb', 'e1000e', 'i40e', 'mlx5_core', 'none', 'vfio-pci'),
@@ -58,11 +67,18 @@ export const randomHost: fc.Arbitrary<RandomHost> = fc.record({
   persistent: fc.boolean(),
   foreign: fc.boolean(),
   kernelNames: fc.boolean(),
+  sharedGroup: seldom,
+  remapping: seldom.map((no) => !no),
+  lockdown: seldom,
+  held: seldom,
 });
 
-export const addressOf = (index: number) => `0000:${(index + 1).toString(16).padStart(2, '0')}:00.0`;
+const addressOf = ({ twins }: RandomHost, index: number) =>
+  twins ? `0000:01:00.${index}` : `0000:0${index + 1}:00.0`;
 const macOf = (index: number) => `02:00:5e:00:00:${(index + 1).toString(16).padStart(2, '0')}`;
 const nameOf = (index: number) => `enp${index + 1}s0`;
+
+const groupOf = (random: RandomHost, index: number) => (random.sharedGroup ? 10 : index + 10);
 
 export function simulate(random: RandomHost): KernelSimulator {
   const host = new HostBuilder();
@@ -73,7 +89,10 @@ export function simulate(random: RandomHost): KernelSimulator {
     modules_disabled: 0,
   });
   host.lines('/proc', { cmdline: 'quiet' });
-  host.set('/proc/interrupts', '     CPU0\n24: 7 IR-PCI-MSI 1-edge eth\n');
+  host.set('/proc/interrupts', `     CPU0\n24: 7 ${random.remapping ? 'IR-' : ''}PCI-MSI 1-edge eth\n`);
+  host.lines('/sys/kernel/security', {
+    lockdown: random.lockdown ? 'none [integrity] confidentiality' : '[none] integrity confidentiality',
+  });
   host.set('/proc/1/fd', 'a folder');
   host.set(
     `/lib/modules/${RELEASE}/modules.dep`,
@@ -93,7 +112,7 @@ export function simulate(random: RandomHost): KernelSimulator {
   }
   if (random.foreign) {
     host.set('/etc/modprobe.d/bypass-setup.conf', 'options something else\n');
-    host.set('/var/lib/bypass-setup/initramfs.json', '{"/boot/other": "0"}\n');
+    host.set('/var/lib/bypass-setup/initramfs.json', '{"images": {"/boot/other": "0"}}\n');
   }
   if (random.iommu) host.set('/sys/class/iommu/dmar0', 'a folder');
   addNics(host, random);
@@ -104,12 +123,16 @@ export function simulate(random: RandomHost): KernelSimulator {
     if (!random.iommu) simulator.write('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', 'Y');
     random.nics.forEach(({ driver }, index) => {
       if (driver !== 'vfio-pci') return;
-      const folder = `/sys/bus/pci/devices/${addressOf(index)}`;
+      const folder = `/sys/bus/pci/devices/${addressOf(random, index)}`;
       const before = simulator.readText(`${folder}/driver_override`) ?? '';
       simulator.write(`${folder}/driver_override`, 'vfio-pci');
-      simulator.write('/sys/bus/pci/drivers_probe', addressOf(index));
+      simulator.write('/sys/bus/pci/drivers_probe', addressOf(random, index));
       simulator.write(`${folder}/driver_override`, before.includes('null') ? '\n' : before.trim());
     });
+  }
+  if (random.held) {
+    for (const name of simulator.list('/dev/vfio') ?? [])
+      if (name !== 'vfio') simulator.hold(4242, `/dev/vfio/${name}`);
   }
   simulator.faults = { kernelNames: random.kernelNames };
   return simulator;
@@ -139,7 +162,7 @@ function addNics(host: HostBuilder, random: RandomHost): void {
     }[],
   };
   random.nics.forEach((entry, index) => {
-    const address = addressOf(index);
+    const address = addressOf(random, index);
     const kernel = entry.driver !== 'none' && entry.driver !== 'vfio-pci';
     const override =
       entry.override === 'nothing' ? undefined : entry.override === 'own' ? entry.driver : 'vfio-pci';
@@ -158,10 +181,10 @@ function addNics(host: HostBuilder, random: RandomHost): void {
       }),
       ...(kernel ? { driver: entry.driver } : {}),
       ...(override === undefined || override === 'none' ? {} : { override }),
-      ...(random.iommu ? { group: index + 10 } : {}),
+      ...(random.iommu ? { group: groupOf(random, index) } : {}),
       ...(entry.sriov ? { sriov: [7, 0] as const } : {}),
     });
-    if (random.iommu) host.lines(`/sys/kernel/iommu_groups/${index + 10}`, { type: 'DMA' });
+    if (random.iommu) host.lines(`/sys/kernel/iommu_groups/${groupOf(random, index)}`, { type: 'DMA' });
     if (entry.driver === 'vfio-pci') {
       memory[address] = { driver: 'igb', address: macOf(index), interface: nameOf(index) };
     }
@@ -211,7 +234,7 @@ export function profileOf(random: RandomHost): ResolvedProfile {
     return [
       {
         name: `nic${index}`,
-        address: addressOf(index),
+        address: addressOf(random, index),
         identity: {
           vendor: '0x8086',
           device: `0x10d${index % 2}`,
