@@ -25,6 +25,8 @@ export interface WantedFile {
   readonly text: string;
   readonly mode?: number;
   readonly summary: string;
+  /** `reboot`: nobody reads it before. */
+  readonly effect?: 'none' | 'reboot';
 }
 
 interface FileAction {
@@ -98,7 +100,7 @@ function writeStep(context: PlanContext, file: WantedFile, refresh: After['refre
       before,
       after,
       scope: 'persistent',
-      effect: 'none',
+      effect: file.effect ?? 'none',
       summary: `${before.text === null ? 'write' : 'change'} ${file.summary}`,
       commands: [
         `install -D -m ${mode.toString(8)} /dev/stdin ${file.path} <<'END'\n${file.text}END`,

@@ -1,14 +1,22 @@
 import { accessAction } from './access.ts';
+import { cpusetAction } from './cpuset.ts';
 import type { Action } from './define.ts';
 import { driverAction } from './driver.ts';
 import { initramfsAction } from './initramfs.ts';
+import { irqAffinityAction } from './irq-affinity.ts';
+import { irqbalanceAction } from './irqbalance.ts';
+import { isolationUnitAction } from './isolation-unit.ts';
 import { moduleAction } from './module.ts';
 import { nodeAction } from './node.ts';
 import { noIommuAction } from './noiommu.ts';
 import { persistAction } from './persist.ts';
 import { releaseAction } from './release.ts';
 import { rememberAction } from './remember.ts';
+import { rpsXpsAction } from './rps-xps.ts';
+import { settingAction } from './setting.ts';
+import { settingFilesAction } from './setting-files.ts';
 import { type Sleep, sleep } from './sleep.ts';
+import { systemdAffinityAction } from './systemd-affinity.ts';
 import { unmanageAction } from './unmanage.ts';
 import { vfCountAction } from './vf-count.ts';
 import { vfDriverAction } from './vf-driver.ts';
@@ -32,6 +40,15 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     nodeAction,
     persistAction,
     initramfsAction,
+    settingAction,
+    settingFilesAction,
+    systemdAffinityAction,
+    isolationUnitAction,
+    cpusetAction,
+    // What moves interrupts is told first; and drivers above may have asked for new ones.
+    irqbalanceAction,
+    irqAffinityAction,
+    rpsXpsAction,
   ];
 }
 

@@ -64,3 +64,9 @@ export function subtract(a: CpuSet, b: CpuSet): CpuSet {
 export function union(a: CpuSet, b: CpuSet): CpuSet {
   return [...new Set([...a, ...b])].sort((x, y) => x - y);
 }
+
+/** What is left of some CPUs when others are taken out; where nothing is left, those to use instead. */
+export function keepOff(cpus: CpuSet, taken: CpuSet, instead: CpuSet): CpuSet {
+  const left = subtract(cpus, taken);
+  return left.length > 0 ? left : instead;
+}

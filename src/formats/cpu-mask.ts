@@ -27,3 +27,13 @@ export function formatCpuMask(cpus: CpuSet): string {
   const [first, ...rest] = groups.reverse();
   return [(first ?? 0).toString(16), ...rest.map((group) => group.toString(16).padStart(8, '0'))].join(',');
 }
+
+/** The same with as many digits as another mask of this kernel has, which pads each to its number of CPUs. */
+export function formatCpuMaskLike(cpus: CpuSet, like: string): string {
+  const groups = like.trim().split(',');
+  const printed = formatCpuMask(cpus).split(',');
+  const filled = [...Array(Math.max(0, groups.length - printed.length)).fill('0'), ...printed];
+  return filled
+    .map((group, index) => group.padStart(index === 0 ? (groups[0]?.length ?? 1) : 8, '0'))
+    .join(',');
+}

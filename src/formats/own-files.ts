@@ -18,7 +18,18 @@ export const OWN = {
   initTop: '/etc/initramfs-tools/scripts/init-top/bypass-setup',
   initramfsHook: '/etc/initramfs-tools/hooks/bypass-setup',
   dracutModule: '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
+  sysctl: '/etc/sysctl.d/90-bypass-setup.conf',
+  tmpfiles: '/etc/tmpfiles.d/90-bypass-setup.conf',
+  managerAffinity: '/etc/systemd/system.conf.d/90-bypass-setup.conf',
+  /** Sets again what needs drivers to be there, once they are: `%i` is the name of a script in /etc/bypass-setup. */
+  bootUnit: '/etc/systemd/system/bypass-setup@.service',
+  bootWants: '/etc/systemd/system/multi-user.target.d/90-bypass-setup.conf',
+  isolationScript: '/etc/bypass-setup/isolation',
+  slice: '/etc/systemd/system/bypass.slice',
 } as const;
+
+/** Files of others, of which one key is ours: Debian's place and Red Hat's. */
+export const IRQBALANCE = ['/etc/default/irqbalance', '/etc/sysconfig/irqbalance'] as const;
 
 /** A secret: no probe reads it, so that it gets into no report, plan or journal. */
 export const VF_TOKEN = '/var/lib/bypass-setup/vf-token';

@@ -5,7 +5,7 @@ import type { Change, Plan } from './change.ts';
 
 /** Pure: what has to be changed on this host, in the order of the actions, which is the order of applying. */
 export function planChanges(facts: Facts, profile: ResolvedProfile, actions: readonly Action[]): Plan {
-  const notes: string[] = [];
+  const notes: string[] = [...(profile.notes ?? [])];
   const changes = new Map<string, Change>();
   for (const action of actions) {
     for (const step of action.plan({ facts, profile }, (sentence) => notes.push(sentence))) {

@@ -505,6 +505,31 @@ const ownFiles = z.strictObject({
   ),
 });
 
+const settings = z.strictObject({
+  attributes: z.record(
+    text,
+    at(text, 'the attributes of docs/settings.md that are there, and what stands beside them'),
+  ),
+  interrupts: at(
+    z.record(text, z.strictObject({ wanted: cpuList, effective: cpuList.nullable() })),
+    '/proc/irq/*/smp_affinity_list and effective_affinity_list, by interrupt',
+  ),
+  queues: at(z.record(text, text), '/sys/class/net/*/queues/*/rps_cpus and xps_cpus, by path'),
+  cgroup: at(
+    z.strictObject({
+      cpuset: z.boolean().describe('whether the cgroup v2 controller is there'),
+      enabled: z.boolean().describe('whether cgroup.subtree_control gives it to the groups below the root'),
+      isolated: text.nullable().describe('cpuset.cpus.isolated; from Linux 6.7 on'),
+      slice: text.nullable().describe('bypass.slice/cpuset.cpus'),
+      partition: text.nullable().describe('bypass.slice/cpuset.cpus.partition'),
+    }),
+    '/sys/fs/cgroup/cgroup.controllers',
+  ),
+  refused: z
+    .record(text, text)
+    .describe('/run/bypass-setup/refused/*: what the kernel has refused since it booted, by setting'),
+});
+
 /** One property per probe; src/probes/index.ts lists them. */
 export const factsSchema = z.strictObject({
   kernel,
@@ -526,6 +551,7 @@ export const factsSchema = z.strictObject({
   userspaceIo,
   stacks,
   ownFiles,
+  settings,
 });
 
 export type Facts = z.infer<typeof factsSchema>;

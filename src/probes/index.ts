@@ -18,6 +18,7 @@ import { ownFilesProbe } from './own-files.ts';
 import { pciProbe } from './pci.ts';
 import { powerProbe } from './power.ts';
 import { servicesProbe } from './services.ts';
+import { settingsProbe } from './settings.ts';
 import { stacksProbe } from './stacks.ts';
 import { tunablesProbe } from './tunables.ts';
 import { userspaceIoProbe } from './userspace-io.ts';
@@ -43,6 +44,7 @@ export const PROBES = [
   userspaceIoProbe,
   stacksProbe,
   ownFilesProbe,
+  settingsProbe,
 ] as const;
 
 type Unlisted = Exclude<ProbeName, (typeof PROBES)[number]['name']>;

@@ -14,6 +14,7 @@ export function contradictions(profile: Profile): Problem[] {
   const nics = profile.nics.flatMap((nic, index) => ofNic(nic, ['nics', index]));
   const pools = Array.isArray(profile.hugepages) ? profile.hugepages : [];
   return [
+    ...withoutIsolated(profile),
     ...repeated(profile.nics.map(({ name }) => name)).map(([index, first]) => ({
       path: ['nics', index, 'name'],
       sentence: `is the name of nics[${first}] already`,
@@ -123,6 +124,13 @@ function ofCores(cores: Profile['cores']): Problem[] {
     });
   }
   return found;
+}
+
+function withoutIsolated({ cores, interrupts }: Profile): Problem[] {
+  if (cores !== undefined || interrupts !== 'auto') return [];
+  return [
+    { path: ['interrupts'], sentence: 'needs "cores": without isolated CPUs there is nothing to keep free' },
+  ];
 }
 
 function ofValidation({ validate, nics }: Profile): Problem[] {

@@ -13,6 +13,7 @@ import type {
   VfSettings,
 } from './resolved.ts';
 import type { Profile, ProfileNic, ProfileVf } from './schema.ts';
+import { resolveSettings } from './settings.ts';
 import { nodeOf } from './topology.ts';
 
 /**
@@ -23,22 +24,39 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
   const problems: Unresolved[] = [];
   const report: Report = (problem) => void problems.push(problem);
   const found = findNics(profile.nics, facts, report);
-  const placed = found.map(({ wanted, nic }) => ({
-    name: wanted.name,
-    stack: wanted.stack,
-    node: nodeOf(nic, facts),
-  }));
+  const nics = found.map(({ wanted, nic }) => resolveNic(wanted, nic, facts, report));
+  const placed = found.map(({ wanted, nic }, index) => {
+    const node = nodeOf(nic, facts);
+    return {
+      name: wanted.name,
+      address: nic.address,
+      stack: wanted.stack,
+      node,
+      guessed: node !== undefined && nic.node.value === undefined,
+      leaves: (nics[index]?.driver ?? null) !== null,
+    };
+  });
   const { service, persistent } = profile;
   // What depends on a NIC that is not there would only be said twice.
   const decided = <T>(wanted: T | 'auto' | undefined) =>
     wanted === 'auto' && found.length < profile.nics.length ? undefined : wanted;
   const hugepages = decided(profile.hugepages);
   const wantedCores = decided(profile.cores);
-  const cores = wantedCores && resolveCores(wantedCores, placed, facts, report);
+  const pages = hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report);
+  const chosen = wantedCores && resolveCores(wantedCores, placed, facts, report);
+  const { settings, notes } = resolveSettings(profile, chosen?.cores, facts, report);
   const resolved: ResolvedProfile = {
-    nics: found.map(({ wanted, nic }) => resolveNic(wanted, nic, facts, report)),
-    hugepages: hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report),
-    ...(cores === undefined ? {} : { cores }),
+    nics,
+    hugepages: pages,
+    ...(chosen === undefined
+      ? {}
+      : {
+          cores: chosen.cores,
+          corePlan: chosen.plan,
+          moveInterrupts: profile.interrupts !== 'leave',
+        }),
+    settings,
+    notes: [...(chosen?.notes ?? []), ...notes],
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,
   };

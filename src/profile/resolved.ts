@@ -60,12 +60,54 @@ export interface ServiceAccount {
   readonly unit?: string;
 }
 
+/** A physical core on the map of a core plan. */
+export interface CoreUse {
+  /** Its SMT siblings. */
+  readonly cpus: string;
+  /** `split`: only some of its siblings are isolated; `unused`: neither isolated nor for housekeeping. */
+  readonly use: 'isolated' | 'housekeeping' | 'boot' | 'split' | 'unused';
+  /** Which last level cache it uses: the same number, the same cache; −1 where none is described. */
+  readonly cache: number;
+}
+
+/** Which cores are isolated, and why. */
+export interface CorePlan {
+  readonly map: readonly {
+    readonly node: number;
+    /** NICs of the profile that are there. */
+    readonly nics: readonly string[];
+    readonly cores: readonly CoreUse[];
+  }[];
+  /** One sentence for each decision. */
+  readonly reasons: readonly string[];
+}
+
+/** A setting of docs/settings.md, with the value that each of its attributes shall have on this host. */
+export interface ResolvedSetting {
+  readonly key: string;
+  /** By path. */
+  readonly values: Readonly<Record<string, string>>;
+  /** The profile names the value itself: then a refusal of the kernel is a failure, and not only noted. */
+  readonly named: boolean;
+}
+
 /** A profile with every `auto` filled from the facts of one host. */
 export interface ResolvedProfile {
   readonly nics: readonly ResolvedNic[];
   readonly hugepages: readonly ResolvedHugepages[];
   /** CPU lists; undefined where the profile does not say. */
-  readonly cores?: { readonly isolated: string; readonly housekeeping: string };
+  readonly cores?: {
+    readonly isolated: string;
+    readonly housekeeping: string;
+    /** What keeps the scheduler off the isolated CPUs: isolcpus= at boot, which is meant when absent, or a cgroup. */
+    readonly isolation?: 'boot' | 'cpuset';
+  };
+  readonly corePlan?: CorePlan;
+  /** Whether the interrupts of all devices are kept off the isolated CPUs. */
+  readonly moveInterrupts?: boolean;
+  readonly settings?: readonly ResolvedSetting[];
+  /** What was found out while resolving and a reader of the plan must know. */
+  readonly notes?: readonly string[];
   readonly service?: ServiceAccount;
   /** Whether the settings shall survive a reboot. */
   readonly persistent: boolean;

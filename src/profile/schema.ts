@@ -4,6 +4,7 @@
  * What fields forbid each other stands in contradictions.ts.
  */
 import * as z from 'zod';
+import { ATTRIBUTES } from '../formats/settings.ts';
 
 /** Ends up in udev rules and unit files, so nothing that these could take for their own syntax. */
 const ACCOUNT = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
@@ -112,12 +113,35 @@ const hugepage = z.strictObject({
 });
 
 const cores = z.strictObject({
-  isolated: cpuList.describe('CPU list of the poll loops; never the boot CPU'),
+  isolated: z
+    .union([z.literal('auto'), cpuList])
+    .default('auto')
+    .describe('CPU list of the poll loops, never the boot CPU; `auto` takes whole cores near the NICs'),
   housekeeping: z
     .union([z.literal('auto'), cpuList])
     .default('auto')
     .describe('CPU list of everything else; `auto` is every other online CPU'),
+  isolation: z
+    .enum(['boot', 'cpuset'])
+    .default('boot')
+    .describe(
+      'what keeps the scheduler off them: `boot` is isolcpus=, `cpuset` a cgroup partition named bypass.slice, ' +
+        'in which the application then has to run',
+    ),
 });
+
+const settingValue = z.union([
+  text(/^-?[A-Za-z0-9][A-Za-z0-9_.,-]{0,63}$/, 'a value, auto or leave'),
+  z.int().min(-1),
+]);
+
+/** One key for each attribute of the table; docs/settings.md says what it means. */
+function settingsOf(section: 'power' | 'tunables') {
+  const keys = ATTRIBUTES.filter((setting) => setting.section === section);
+  return z.strictObject(
+    Object.fromEntries(keys.map(({ key, summary }) => [key, settingValue.optional().describe(summary)])),
+  );
+}
 
 const service = z.strictObject({
   user: text(ACCOUNT, 'the name of an account').describe('account that runs the application'),
@@ -155,6 +179,26 @@ export const profileSchema = z.strictObject({
     .union([z.literal('auto'), cores])
     .optional()
     .describe('which CPUs are isolated; `auto` takes whole cores near the NICs, at most half of the host'),
+  interrupts: z
+    .enum(['auto', 'leave'])
+    .optional()
+    .describe('`leave` leaves interrupts where they are; else they are kept off the isolated CPUs'),
+  power: z
+    .union([z.literal('auto'), settingsOf('power')])
+    .optional()
+    .describe(
+      'frequencies and idle states; `auto` and each key that is left out is what docs/settings.md says',
+    ),
+  tunables: z
+    .union([z.literal('auto'), settingsOf('tunables')])
+    .optional()
+    .describe('memory, watchdogs, clock; `auto` and each key that is left out is what docs/settings.md says'),
+  tuner: z
+    .enum(['refuse', 'leave'])
+    .optional()
+    .describe(
+      '`leave` leaves to a running tuned, and the like, what it sets itself; else such a host is refused',
+    ),
   service: service.optional().describe('who runs the application'),
   persistent: z.boolean().default(true).describe('whether the settings shall survive a reboot'),
   validate: validation.optional().describe('how `validate` proves the data path'),

@@ -4,9 +4,14 @@ import type { ResolvedNic } from './resolved.ts';
 /** A NIC of the profile with the node that its memory and its CPUs should be on. */
 export interface PlacedNic {
   readonly name: string;
+  readonly address: string;
   readonly stack: ResolvedNic['stack'];
   /** Undefined where the host does not say. */
   readonly node: number | undefined;
+  /** The firmware names no node, and there is only one. */
+  readonly guessed: boolean;
+  /** It leaves the kernel, and with it its interrupts. */
+  readonly leaves: boolean;
 }
 
 /** −1 in numa_node is no node; where there is but one, that is no riddle. */
