@@ -6,6 +6,7 @@ import { profileSchema } from '../src/profile/schema.ts';
 import {
   applyReportSchema,
   checkReportSchema,
+  explainReportSchema,
   fullReportSchema,
   probeReportSchema,
   runsReportSchema,
@@ -13,6 +14,7 @@ import {
 } from '../src/report/report.ts';
 
 export { withTable } from './profile-table.ts';
+export { settingsPage } from './settings-page.ts';
 
 /** Every document that a command prints or keeps, by the name its schema is published under. */
 const documents = {
@@ -24,6 +26,7 @@ const documents = {
   apply: applyReportSchema,
   undo: undoReportSchema,
   runs: runsReportSchema,
+  explain: explainReportSchema,
   journal: journalLineSchema,
 };
 

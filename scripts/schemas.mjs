@@ -1,5 +1,5 @@
-// Publishes the JSON Schema of every document, from the same zod schemas that give the code its types, and the table of
-// docs/profile.md. With --check it only says whether the published files are up to date.
+// Publishes the JSON Schema of every document, from the same zod schemas that give the code its types, the table of
+// docs/profile.md, and docs/settings.md from the table of settings. With --check it only says whether the published files are up to date.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ await build({
   format: 'esm',
   platform: 'node',
 });
-const { schemas, withTable } = await import(bundle);
+const { schemas, settingsPage, withTable } = await import(bundle);
 rmSync(bundle);
 mkdirSync(`${ROOT}schemas`, { recursive: true });
 for (const [name, schema] of schemas) {
@@ -24,6 +24,7 @@ for (const [name, schema] of schemas) {
     publish('docs/profile.md', withTable(readFileSync(`${ROOT}docs/profile.md`, 'utf8'), schema));
   }
 }
+publish('docs/settings.md', settingsPage());
 
 function publish(file, text) {
   if (!process.argv.includes('--check')) writeFileSync(`${ROOT}${file}`, text);

@@ -3,6 +3,7 @@ import { runApply } from './commands/apply.ts';
 import { runCapture } from './commands/capture.ts';
 import { runCheck } from './commands/check.ts';
 import { runConfirm } from './commands/confirm.ts';
+import { runExplain } from './commands/explain.ts';
 import { runPlan } from './commands/plan.ts';
 import { runProbe } from './commands/probe.ts';
 import { runSuggest } from './commands/suggest.ts';
@@ -23,6 +24,7 @@ const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
   apply: runApply,
   confirm: runConfirm,
   undo: runUndo,
+  explain: runExplain,
   capture: runCapture,
 };
 

@@ -111,6 +111,13 @@ const COMMANDS = {
     details:
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
   },
+  explain: {
+    summary: 'say what a setting is for, what it costs, and how one sees that it is in force',
+    argument: 'SETTING',
+    options: ['profile', 'root', 'json', 'no-color', 'help'],
+    details:
+      '"explain cores" gives the reasons for the core plan of this host. Without SETTING: all of them.',
+  },
   capture: {
     summary: 'record this host as one text file that --root reads',
     options: ['root', 'output', 'mask', 'help'],

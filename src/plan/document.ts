@@ -32,6 +32,28 @@ export const refusalSchema = z.strictObject({
   reasons: list(text).describe('what it carries, one sentence for each use'),
 });
 
+/** Also what `explain cores --json` gives. */
+export const coresSchema = z.strictObject({
+  isolated: text.describe('CPU list'),
+  housekeeping: text.describe('CPU list'),
+  map: list(
+    z.strictObject({
+      node: z.int(),
+      nics: list(text).describe('NICs of the profile that are there'),
+      cores: list(
+        z.strictObject({
+          cpus: text.describe('its SMT siblings'),
+          use: z
+            .enum(['isolated', 'housekeeping', 'boot', 'split', 'unused'])
+            .describe('split: isolated in part; unused: neither isolated nor for housekeeping'),
+          cache: z.int().describe('which last level cache it uses; −1 where none is described'),
+        }),
+      ),
+    }),
+  ),
+  reasons: list(text).describe('one sentence for each decision'),
+});
+
 export const planDocumentSchema = z.strictObject({
   schema: z.literal('bypass-setup/plan@1'),
   tool: text.describe('version of bypass-setup'),
@@ -44,6 +66,7 @@ export const planDocumentSchema = z.strictObject({
   nics: z
     .array(z.strictObject({ name: text, address: text, identity: z.record(text, text) }))
     .describe('the NICs of the profile, where they are and what they are'),
+  cores: coresSchema.optional(),
   changes: list(changeSchema),
   notes: list(text),
   refusals: list(refusalSchema).describe(
@@ -84,9 +107,16 @@ export function planDocument(
     factsDigest: sha256(JSON.stringify(rests)),
     profile: { ...profile, digest: sha256(profile.text) },
     nics,
+    ...coresOf(resolved),
     ...plan,
     refusals,
   };
+}
+
+function coresOf({ cores, corePlan }: ResolvedProfile): Pick<PlanDocument, 'cores'> {
+  if (cores === undefined || corePlan === undefined) return {};
+  const { isolated, housekeeping } = cores;
+  return { cores: { isolated, housekeeping, ...corePlan } };
 }
 
 /**

@@ -69,9 +69,13 @@ export function resolveCores(
   if (housekeeping.length === 0) {
     report({ subject: 'cores', sentence: 'no CPU is left for housekeeping' });
   }
-  const isolation = wanted === 'auto' ? 'boot' : wanted.isolation;
+  const partition = wanted !== 'auto' && wanted.isolation === 'cpuset';
   return {
-    cores: { isolated: formatCpuList(isolated), housekeeping: formatCpuList(housekeeping), isolation },
+    cores: {
+      isolated: formatCpuList(isolated),
+      housekeeping: formatCpuList(housekeeping),
+      ...(partition ? { isolation: 'cpuset' } : {}),
+    },
     plan: { map: mapOf(isolated, housekeeping, host), reasons: [...choice.reasons, ...always(host)] },
     notes: choice.notes,
   };
@@ -131,7 +135,7 @@ function automatic(host: Topology, report: Report): Choice {
     reasons: [
       ...places.flatMap(({ reasons }) => reasons),
       ...nodes.flatMap(({ reasons }) => reasons),
-      ...nodes.flatMap((node) => cacheReasons(node, taken)),
+      ...nodes.flatMap((node) => cacheReasons(node, taken, host)),
       ...(left > 0
         ? [`${taken.length} of ${cores.length} cores are isolated: more than half is never taken unasked`]
         : []),
@@ -181,13 +185,17 @@ function inNode(home: number, host: Topology): NodeChoice {
   const slow = hybrid ? own.filter(({ kind }) => kind !== 'performance') : [];
   const interrupting = interruptingNics(home, host);
   const wanted = interrupting.length > 0 && own.length >= TINY_NODE ? LEAST_WITH_INTERRUPTS : 1;
-  const first = own.filter(({ list }) => list.includes(boot));
-  const further = own.filter((core) => !first.includes(core) && !slow.includes(core));
-  const missing = Math.max(0, wanted - first.length - slow.length);
-  const kept = [...first, ...further.slice(0, missing)];
-  const usable = further.slice(missing);
   const caches = (facts.cpu.l3.value ?? []).map(({ cpus }) => parseCpuList(cpus));
   const cacheOf = (core: Core) => caches.findIndex((cpus) => cpus.includes(core.list[0] ?? -1));
+  const first = own.filter(({ list }) => list.includes(boot));
+  const fast = own.filter((core) => !first.includes(core) && !slow.includes(core));
+  // What the system keeps shares a cache, so that the others are whole.
+  const [corner = fast[0]] = first;
+  const beside = (core: Core) => corner !== undefined && cacheOf(core) === cacheOf(corner);
+  const further = [...fast.filter(beside), ...fast.filter((core) => !beside(core))];
+  const missing = Math.max(0, wanted - first.length - slow.length);
+  const kept = [...first, ...further.slice(0, missing)];
+  const usable = further.slice(missing).sort(byCpu);
   const system = new Set([...kept, ...slow].map(cacheOf));
   // A cache is taken whole before the next is begun.
   const last = (cache: number) => usable.findLast((core) => cacheOf(core) === cache);
@@ -200,7 +208,7 @@ function inNode(home: number, host: Topology): NodeChoice {
   const what =
     interrupting.length === 0
       ? "the kernel's own threads"
-      : `the kernel's own threads and the interrupts of ${interrupting.join(', ')}`;
+      : `the kernel's own threads and the interrupts of ${someOf(interrupting)}`;
   const plain = kept.filter((core) => !first.includes(core));
   return {
     home,
@@ -225,15 +233,24 @@ function interruptingNics(home: number, { facts, nics }: Topology): string[] {
   });
 }
 
-function cacheReasons({ home, kept, queue }: NodeChoice, taken: readonly Core[]): string[] {
+function cacheReasons(
+  { home, kept, queue }: NodeChoice,
+  taken: readonly Core[],
+  { facts }: Topology,
+): string[] {
+  const caches = (facts.cpu.l3.value ?? []).map(({ cpus }) => parseCpuList(cpus));
+  const cacheOf = (core: Core) => caches.findIndex((cpus) => cpus.includes(core.list[0] ?? -1));
   const own = queue.filter((core) => taken.includes(core));
-  const cpus = union(
-    [],
-    own.flatMap(({ list }) => list),
-  );
-  return kept.length === 0 || own.length === 0
-    ? []
-    : [`node ${home} gives CPUs ${formatCpuList(cpus)}, from the caches that the system does not use first`];
+  if (own.length === 0 || caches.length === 0) return [];
+  const given = `node ${home} gives ${bracketed([...own].sort(byCpu))}`;
+  const system = new Set([...kept, ...queue.filter((core) => !own.includes(core))].map(cacheOf));
+  const shared = own.filter((core) => system.has(cacheOf(core)));
+  if (shared.length === 0) return [`${given}: the system uses no L3 cache of theirs`];
+  return shared.length === own.length
+    ? [`${given}: they share the L3 cache with what the system keeps, as no other is free`]
+    : [
+        `${given}: of these ${bracketed([...shared].sort(byCpu))} share the L3 cache with what the system keeps`,
+      ];
 }
 
 /** CPUs that the profile names are taken as they are; what speaks against them is said. */
@@ -308,6 +325,12 @@ function useOf(list: CpuSet, isolated: CpuSet, housekeeping: CpuSet, boot: numbe
   const inside = intersect(list, isolated).length;
   if (inside > 0) return inside === list.length ? 'isolated' : 'split';
   return intersect(list, housekeeping).length > 0 ? 'housekeeping' : 'unused';
+}
+
+function someOf(names: readonly string[]): string {
+  return names.length <= 4
+    ? names.join(', ')
+    : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
 }
 
 function bracketed(cores: readonly Core[]): string {

@@ -45,6 +45,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
   const pages = hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report);
   const chosen = wantedCores && resolveCores(wantedCores, placed, facts, report);
   const { settings, notes } = resolveSettings(profile, chosen?.cores, facts, report);
+  const said = [...(chosen?.notes ?? []), ...notes];
   const resolved: ResolvedProfile = {
     nics,
     hugepages: pages,
@@ -55,8 +56,8 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
           corePlan: chosen.plan,
           moveInterrupts: profile.interrupts !== 'leave',
         }),
-    settings,
-    notes: [...(chosen?.notes ?? []), ...notes],
+    ...(settings.length === 0 ? {} : { settings }),
+    ...(said.length === 0 ? {} : { notes: said }),
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,
   };

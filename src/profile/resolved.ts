@@ -99,8 +99,8 @@ export interface ResolvedProfile {
   readonly cores?: {
     readonly isolated: string;
     readonly housekeeping: string;
-    /** What keeps the scheduler off the isolated CPUs: isolcpus= at boot, which is meant when absent, or a cgroup. */
-    readonly isolation?: 'boot' | 'cpuset';
+    /** A cgroup partition keeps the scheduler off the isolated CPUs, and not isolcpus= at boot. */
+    readonly isolation?: 'cpuset';
   };
   readonly corePlan?: CorePlan;
   /** Whether the interrupts of all devices are kept off the isolated CPUs. */

@@ -1,5 +1,6 @@
 import type { Change, Json } from '../plan/change.ts';
 import type { PlanDocument } from '../plan/document.ts';
+import { renderCoreMap } from './cores-text.ts';
 import { cut, paint, plain, plural, type Style, wrap } from './terminal.ts';
 
 /** After the mark. */
@@ -8,11 +9,15 @@ const NOTHING = 'nothing';
 const COLOR = { '+': 'green', '-': 'red', '~': 'yellow' } as const;
 const EFFECT = { none: '', 'link-down': ', its link goes down', reboot: ', works after a reboot' } as const;
 
-type Shown = Pick<PlanDocument, 'changes' | 'notes' | 'refusals'>;
+type Shown = Pick<PlanDocument, 'changes' | 'notes' | 'refusals'> & Partial<Pick<PlanDocument, 'cores'>>;
 
 /** What would be changed, from what to what; what the guard refuses stands last, above the sum. */
 export function renderPlan(plan: Shown, style: Style): string {
-  const lines = plan.changes.flatMap((change) => [...renderChange(change, style), '']);
+  const { cores } = plan;
+  const lines = [
+    ...(cores === undefined ? [] : [...renderCoreMap(cores, cores.map, style), '']),
+    ...plan.changes.flatMap((change) => [...renderChange(change, style), '']),
+  ];
   for (const note of plan.notes) lines.push(...entry('note', note, style, 'dim'), '');
   for (const { target, sentence } of plan.refusals) {
     lines.push(...entry('REFUSED', `${target}: ${sentence}`, style, 'red'), '');

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { validateResult } from '../native/messages.ts';
-import { changeSchema, list, refusalSchema } from '../plan/document.ts';
+import { changeSchema, coresSchema, list, refusalSchema } from '../plan/document.ts';
 import { factsSchema } from '../probes/facts.ts';
 
 const text = z.string();
@@ -128,9 +128,31 @@ export const runsReportSchema = z.strictObject({
   ),
 });
 
+export const explainReportSchema = z.strictObject({
+  schema: z.literal('bypass-setup/explain@1'),
+  tool: text.describe('version of bypass-setup'),
+  settings: list(
+    z.strictObject({
+      key: text,
+      summary: text,
+      profile: text.describe('how a profile asks for it'),
+      where: text,
+      why: text,
+      cost: text,
+      source: text,
+      proof: text,
+      undo: text,
+      value: text.optional().describe('what auto means'),
+      danger: text.optional(),
+    }),
+  ),
+  cores: coresSchema.optional().describe('with explain cores: the plan for this host'),
+});
+
 export type ApplyReport = z.infer<typeof applyReportSchema>;
 export type UndoReport = z.infer<typeof undoReportSchema>;
 export type RunsReport = z.infer<typeof runsReportSchema>;
+export type ExplainReport = z.infer<typeof explainReportSchema>;
 export type FullReport = z.infer<typeof fullReportSchema>;
 export type ProbeReport = z.infer<typeof probeReportSchema>;
 export type CheckReport = z.infer<typeof checkReportSchema>;

@@ -15,7 +15,7 @@ const EXAMPLES: Readonly<
     host: 'two-socket-smt',
     nics: { feed: '0000:af:00.1 data dpdk vfio-pci' },
     pages: '1: 512 of 2097152',
-    isolated: '17-31,49-63',
+    isolated: '18-31,50-63',
   },
   'hybrid.yaml': {
     host: 'two-socket-smt',
@@ -36,7 +36,7 @@ const EXAMPLES: Readonly<
     host: 'two-socket-smt',
     nics: { feed: '0000:3b:00.0 data dpdk null' },
     pages: '0: 512 of 2097152',
-    isolated: '1-15,33-47',
+    isolated: '2-15,34-47',
   },
   'vm-without-iommu.yaml': {
     host: 'bond-vlan',

@@ -65,7 +65,7 @@ describe('a profile that is in order', () => {
         },
       ],
       hugepages: [{ size: '2M', count: 8, node: 'auto' }],
-      cores: { isolated: '2-3', housekeeping: 'auto' },
+      cores: { isolated: '2-3', housekeeping: 'auto', isolation: 'boot' },
       persistent: true,
     };
     expect(await loadProfile('p.yaml', yaml)).toEqual(expected);
@@ -79,7 +79,7 @@ describe('a profile that is in order', () => {
       'version: 1\nnics:\n  - { name: no, match: { mac: 12:34:56:12:34:56, interface: off }, role: control }\ncores: { isolated: 8 }\n',
     );
     expect(nics[0]).toMatchObject({ name: 'no', match: { mac: '12:34:56:12:34:56', interface: 'off' } });
-    expect(cores).toEqual({ isolated: 8, housekeeping: 'auto' });
+    expect(cores).toEqual({ isolated: 8, housekeeping: 'auto', isolation: 'boot' });
   });
 
   it('may say a thing once for several NICs', async () => {
@@ -169,7 +169,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     ],
     [
       'version: 1\ncores: { isolated: [2] }',
-      ['p.yaml:2:10: cores.isolated: a list is not allowed; it is a text or a number'],
+      ['p.yaml:2:10: cores.isolated: a list is not allowed; it is auto, a text or a number'],
     ],
     [
       'version: 1\nservice: { user: "x;y" }',
@@ -186,7 +186,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       'version: 1\n"a\\u0007b": 1',
       [
-        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, service, persistent, validate',
+        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, interrupts, power, tunables, tuner, service, persistent, validate',
       ],
     ],
   ])('%j', async (text, expected) => {

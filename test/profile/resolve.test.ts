@@ -414,14 +414,14 @@ describe('cores', () => {
   const cores = async (...args: Parameters<typeof resolve>): Promise<ResolvedProfile['cores']> =>
     (await resolve(...args)).cores;
 
-  it("auto takes whole cores of the NIC's node, and leaves the first to it", async () => {
+  it("[J10] [F4] auto takes whole cores of the NIC's node, and leaves two to its interrupts", async () => {
     expect(await cores(`${polled(FEED)}\ncores: auto`)).toEqual({
-      isolated: '17-31,49-63',
-      housekeeping: '0-16,32-48',
+      isolated: '18-31,50-63',
+      housekeeping: '0-17,32-49',
     });
     expect(await cores(`${polled(MLX)}\ncores: auto`)).toEqual({
-      isolated: '1-15,33-47',
-      housekeeping: '0,16-32,48-63',
+      isolated: '2-15,34-47',
+      housekeeping: '0-1,16-33,48-63',
     });
   });
 

@@ -1,4 +1,6 @@
 import { posix } from 'node:path';
+import { formatCpuList, intersect, parseCpuList } from '../../src/formats/cpu-list.ts';
+import { formatCpuMaskLike, parseCpuMask } from '../../src/formats/cpu-mask.ts';
 import type { Link, Route, VirtualFunction } from '../../src/formats/netlink.ts';
 import type { ArchiveEntry } from '../../src/formats/text-archive.ts';
 import { HostError } from '../../src/host/errors.ts';
@@ -80,11 +82,14 @@ export interface Faults {
   readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
   readonly programs?: Readonly<Record<string, string>>;
+  /** Attributes that the kernel does not let change: managed interrupts, ASPM that the firmware keeps. */
+  readonly refuses?: Readonly<Record<string, string>>;
   /** The name the kernel gives an interface that comes back: true where udev does not rename it. */
   readonly kernelNames?: boolean;
 }
 
 const PCI = '/sys/bus/pci';
+const CGROUP = '/sys/fs/cgroup';
 const USERSPACE = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
 const NEEDS: Readonly<Record<string, readonly string[]>> = {
   vfio_pci: ['vfio', 'vfio_pci_core'],
@@ -340,7 +345,11 @@ export class KernelSimulator implements Host {
     this.operation(`rm ${path}`, () => {
       const here = this.walk.beside(path);
       if (here === undefined || !this.nodes.has(here)) return;
-      if ((this.children.get(here)?.size ?? 0) > 0)
+      // The files of a cgroup go with it (kernel/cgroup/cgroup.c, cgroup_rmdir).
+      const group = here.startsWith(`${CGROUP}/`);
+      if (group && this.readText(`${here}/cgroup.events`)?.includes('populated 1'))
+        throw new HostError('remove', path, { code: 'EBUSY' });
+      if (!group && (this.children.get(here)?.size ?? 0) > 0)
         throw new HostError('remove', path, { code: 'ENOTEMPTY' });
       this.drop(here);
     });
@@ -424,7 +433,112 @@ export class KernelSimulator implements Host {
     } else if (/\/parameters\//.test(real)) {
       if (!/^[YNyn01]$/.test(text)) throw fail('EINVAL');
       this.setText(real, /^[Yy1]$/.test(text) ? 'Y\n' : 'N\n');
-    } else this.setText(real, `${text}\n`);
+    } else this.set(real, text, fail);
+  }
+
+  /** Attributes that are no device's. */
+  private set(path: string, text: string, fail: (code: string) => HostError): void {
+    const refusal = this.faults.refuses?.[path];
+    if (refusal !== undefined) throw fail(refusal);
+    const now = this.readText(path) ?? '';
+    const folder = posix.dirname(path);
+    const file = posix.basename(path);
+    if (path.startsWith(CGROUP)) this.setCgroup(path, text, fail);
+    else if (file === 'smp_affinity_list') {
+      // kernel/irq/proc.c, write_irq_affinity: no CPU that is online is an error.
+      const online = parseCpuList(this.readText('/sys/devices/system/cpu/online') ?? '0');
+      const cpus = intersect(parseCpuList(text), online);
+      if (cpus.length === 0) throw fail('EINVAL');
+      this.setText(path, `${formatCpuList(parseCpuList(text))}\n`);
+      this.setText(`${folder}/effective_affinity_list`, `${cpus[0]}\n`);
+    } else if (/(^|_)(cpumask|affinity|cpus)$/.test(file)) {
+      const cpus = parseCpuMask(text);
+      if (cpus.length === 0 && file === 'default_smp_affinity') throw fail('EINVAL');
+      this.setText(path, `${formatCpuMaskLike(cpus, now)}\n`);
+    } else if (/\[[^\]]+\]/.test(now)) {
+      // mm/huge_memory.c and others: a word of the list, which is then marked.
+      const words = now
+        .trim()
+        .split(/\s+/)
+        .map((word) => word.replace(/[[\]]/g, ''));
+      if (!words.includes(text)) throw fail('EINVAL');
+      this.setText(path, `${words.map((word) => (word === text ? `[${word}]` : word)).join(' ')}\n`);
+    } else if (path === '/proc/sys/kernel/printk') {
+      // kernel/sysctl.c, do_proc_dointvec: numbers that are not given stay.
+      const given = text.split(/\s+/);
+      const left = now.trim().split(/\s+/).slice(given.length);
+      this.setText(path, `${[...given, ...left].join('\t')}\n`);
+    } else if (path.startsWith('/proc/sys/')) {
+      if (!/^-?\d+$/.test(text)) throw fail('EINVAL');
+      this.setText(path, `${text}\n`);
+      // kernel/watchdog.c: watchdog is both at once.
+      const both = ['nmi_watchdog', 'soft_watchdog'].map((name) => `/proc/sys/kernel/${name}`);
+      if (both.includes(path)) {
+        const on = both.some((name) => this.readText(name)?.trim() === '1');
+        this.setText('/proc/sys/kernel/watchdog', on ? '1\n' : '0\n');
+      }
+    } else if (file === 'current_clocksource') {
+      // kernel/time/clocksource.c: a name that is not there is taken, and nothing happens.
+      const names = (this.readText(`${folder}/available_clocksource`) ?? '').split(/\s+/);
+      if (names.includes(text)) this.setText(path, `${text}\n`);
+    } else if (path.includes('/cpufreq/policy')) this.setFrequency(folder, file, text, fail);
+    else this.setText(path, `${text}\n`);
+  }
+
+  /** drivers/cpufreq/cpufreq.c, drivers/cpufreq/intel_pstate.c */
+  private setFrequency(folder: string, file: string, text: string, fail: (code: string) => HostError): void {
+    const read = (name: string) => this.readText(`${folder}/${name}`)?.trim() ?? '';
+    if (file === 'scaling_governor') {
+      if (!read('scaling_available_governors').split(' ').includes(text)) throw fail('EINVAL');
+      // Active intel_pstate forces the preference, and remembers none.
+      if (text === 'performance' && read('energy_performance_preference') !== '')
+        this.setText(`${folder}/energy_performance_preference`, 'performance\n');
+    } else if (file === 'energy_performance_preference') {
+      if (text !== 'performance' && read('scaling_governor') === 'performance') throw fail('EBUSY');
+    } else if (file === 'scaling_min_freq') {
+      const number = Math.min(
+        Math.max(Number(text), Number(read('cpuinfo_min_freq'))),
+        Number(read('scaling_max_freq')),
+      );
+      this.setText(`${folder}/${file}`, `${number}\n`);
+      return;
+    }
+    this.setText(`${folder}/${file}`, `${text}\n`);
+  }
+
+  /** kernel/cgroup/cpuset.c */
+  private setCgroup(path: string, text: string, fail: (code: string) => HostError): void {
+    const folder = posix.dirname(path);
+    const file = posix.basename(path);
+    if (file === 'cgroup.subtree_control') {
+      const controllers = new Set((this.readText(path) ?? '').split(/\s+/).filter(Boolean));
+      if (text === '+cpuset') controllers.add('cpuset');
+      else controllers.delete('cpuset');
+      this.setText(path, `${[...controllers].sort().join(' ')}\n`);
+      for (const name of this.children.get(CGROUP) ?? []) this.giveCpuset(`${CGROUP}/${name}`);
+    } else if (file === 'cpuset.cpus.partition') {
+      const cpus = this.readText(`${folder}/cpuset.cpus`)?.trim() ?? '';
+      const possible = text !== 'isolated' || cpus !== '';
+      this.setText(path, possible ? `${text}\n` : 'isolated invalid (cpuset.cpus is empty)\n');
+      this.setText(`${CGROUP}/cpuset.cpus.isolated`, `${text === 'isolated' ? cpus : ''}\n`);
+    } else if (file === 'cpuset.cpus') {
+      if (this.readText(`${folder}/cpuset.cpus.partition`)?.trim() === 'isolated') throw fail('EINVAL');
+      this.setText(path, `${formatCpuList(parseCpuList(text))}\n`);
+    } else this.setText(path, `${text}\n`);
+  }
+
+  /** A group has the files of a controller as long as its parent gives it. */
+  private giveCpuset(group: string): void {
+    if (this.nodes.get(group)?.kind !== 'dir') return;
+    const given = (this.readText(`${CGROUP}/cgroup.subtree_control`) ?? '').split(/\s+/).includes('cpuset');
+    for (const [file, text] of [
+      ['cpuset.cpus', '\n'],
+      ['cpuset.cpus.partition', 'member\n'],
+    ] as const) {
+      if (!given) this.drop(`${group}/${file}`);
+      else if (!this.nodes.has(`${group}/${file}`))
+        this.put(`${group}/${file}`, { kind: 'file', text, mode: 0o644, uid: 0, gid: 0 });
+    }
   }
 
   private driverOf(device: string): string | undefined {
@@ -882,6 +996,9 @@ export class KernelSimulator implements Host {
 
   makeFolder(path: string): void {
     if (!this.nodes.has(path)) this.put(path, { kind: 'dir' });
+    if (!path.startsWith(`${CGROUP}/`)) return;
+    this.put(`${path}/cgroup.events`, { kind: 'file', text: 'populated 0\n', mode: 0o444, uid: 0, gid: 0 });
+    this.giveCpuset(path);
   }
 
   /** What a build would pack, as text: the scripts that are there. */
