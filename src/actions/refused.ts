@@ -17,13 +17,18 @@ export function refusedNow(host: ReadHost, key: string): ReadonlyMap<string, str
   return readRefused(host.readText(`${FOLDER}/${key}`));
 }
 
-/** Replaces what is kept of a setting; null is what stood there before anything was kept. */
+/** Replaces what is kept of a setting, by nothing where it is null. */
 export function keepRefused(host: Host, key: string, text: string | null): void {
   const path = `${FOLDER}/${key}`;
-  if ((host.readText(path) ?? null) !== text && text !== null) host.replaceFile(path, text);
-  if (text !== null) return;
-  const left = host.list(FOLDER)?.filter((name) => name === key || name.startsWith(`.${key}.`)) ?? [];
-  for (const name of left) host.remove(`${FOLDER}/${name}`);
+  // What a crash in the middle of an earlier writing has left.
+  const torn = host.list(FOLDER)?.filter((name) => name.startsWith(`.${key}.`)) ?? [];
+  for (const name of torn) host.remove(`${FOLDER}/${name}`);
+  const now = host.readText(path) ?? null;
+  if (text !== null) {
+    if (now !== text) host.replaceFile(path, text);
+    return;
+  }
+  if (now !== null) host.remove(path);
   for (const folder of [FOLDER, FOLDER.slice(0, FOLDER.lastIndexOf('/'))]) {
     if (host.list(folder)?.length === 0) host.remove(folder);
   }

@@ -430,7 +430,7 @@ export class KernelSimulator implements Host {
     } else if (real.endsWith('/nr_hugepages')) {
       const limit = Number(this.readText(`${posix.dirname(real)}/limit`) ?? text);
       this.setText(real, `${Math.min(Number(text), limit)}\n`);
-    } else if (/\/parameters\//.test(real)) {
+    } else if (/\/parameters\/(?!policy)/.test(real)) {
       if (!/^[YNyn01]$/.test(text)) throw fail('EINVAL');
       this.setText(real, /^[Yy1]$/.test(text) ? 'Y\n' : 'N\n');
     } else this.set(real, text, fail);
