@@ -15,7 +15,7 @@ type Before = {
   readonly refused: string | null;
 };
 
-type After = { readonly isolated: string; readonly housekeeping: string };
+type After = { readonly cpus: { readonly isolated: string; readonly housekeeping: string } };
 
 /** The kernel manages them itself, or the chip has no choice (kernel/irq/proc.c, write_irq_affinity). */
 const UNMOVABLE = ['EIO', 'EPERM'];
@@ -55,7 +55,7 @@ export const irqAffinityAction = defineAction({
       bootId: facts.kernel.bootId.value ?? null,
       refused: kept === undefined ? null : `${kept}\n`,
     };
-    const after: After = { isolated: cores.isolated, housekeeping: cores.housekeeping };
+    const after: After = { cpus: { isolated: cores.isolated, housekeeping: cores.housekeeping } };
     return [
       {
         target: IRQ,
@@ -72,7 +72,7 @@ export const irqAffinityAction = defineAction({
   async apply(change, host) {
     const after = change.after as After;
     const refused = new Map(refusedNow(host, KEY));
-    for (const irq of touching(host, after.isolated)) {
+    for (const irq of touching(host, after.cpus.isolated)) {
       if (refused.has(irq)) continue;
       const errno = tryWrite(host, pathOf(irq), moved(listOf(host, irq) ?? '', after), UNMOVABLE);
       if (errno !== undefined) refused.set(irq, errno);
@@ -81,7 +81,7 @@ export const irqAffinityAction = defineAction({
   },
 
   verify(change, host) {
-    const { isolated } = change.after as After;
+    const { isolated } = (change.after as After).cpus;
     const refused = refusedNow(host, KEY);
     const left = touching(host, isolated).filter((irq) => !refused.has(irq));
     return left.length === 0 ? undefined : `interrupts ${left.join(', ')} may still come to CPUs ${isolated}`;
@@ -118,7 +118,7 @@ function touching(host: ReadHost, isolated: string): string[] {
   return numbers.filter((irq) => intersect(parseCpuList(listOf(host, irq) ?? ''), cpus).length > 0);
 }
 
-function moved(list: string, { isolated, housekeeping }: After): string {
+function moved(list: string, { cpus: { isolated, housekeeping } }: After): string {
   return formatCpuList(keepOff(parseCpuList(list), parseCpuList(isolated), parseCpuList(housekeeping)));
 }
 

@@ -63,6 +63,7 @@ moved() {
 }
 
 last=
+touched=0
 for file in "$root"/proc/irq/*/smp_affinity_list; do
   read -r list <"$file" || continue
   # Most have the same.

@@ -28,7 +28,7 @@ export const isolationUnitAction = defineFileAction({
         mode: 0o755,
         summary: `${OWN.isolationScript}: does at boot what has to wait for drivers`,
       },
-      { path: OWN.bootUnit, text: unit(service?.unit), summary: `${OWN.bootUnit}: runs it` },
+      { path: OWN.bootUnit, text: unit(partition, service?.unit), summary: `${OWN.bootUnit}: runs it` },
       {
         path: OWN.bootWants,
         text: `${HEADER}[Unit]\nWants=bypass-setup@isolation.service\n`,
@@ -52,11 +52,11 @@ export const isolationUnitAction = defineFileAction({
 });
 
 /** network.target: interfaces are configured, so that their drivers have asked for their interrupts. */
-function unit(application: string | undefined): string {
+function unit(partition: boolean, application: string | undefined): string {
   return `${HEADER}[Unit]
 Description=Settings of bypass-setup that wait for drivers (%i)
-After=network.target sys-kernel-debug.mount systemd-tmpfiles-setup.service bypass.slice
-${application === undefined ? '' : `Before=${application}\n`}
+After=network.target sys-kernel-debug.mount systemd-tmpfiles-setup.service
+${partition ? 'Wants=bypass.slice\nAfter=bypass.slice\n' : ''}${application === undefined ? '' : `Before=${application}\n`}
 [Service]
 Type=oneshot
 RemainAfterExit=yes

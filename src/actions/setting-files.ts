@@ -38,7 +38,12 @@ function linesOf(
   return settings.flatMap(({ key, values }) => {
     const setting = ATTRIBUTES.find((entry) => entry.key === key);
     if (setting?.persistent !== kind) return [];
-    const lines = Object.entries(values).map(([path, value]) => print(path, value));
+    const [value, ...others] = new Set(Object.values(values));
+    // One line for all devices of a kind, also those that come later.
+    const lines =
+      setting.path.includes('*') && value !== undefined && others.length === 0
+        ? [print(setting.path, value)]
+        : Object.entries(values).map(([path, each]) => print(path, each));
     return [`# ${key}: ${setting.summary}\n`, ...lines];
   });
 }

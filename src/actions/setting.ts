@@ -16,8 +16,8 @@ type Before = {
 type After = {
   readonly value: string;
   readonly each: Readonly<Record<string, string>>;
-  /** A value that the profile names itself has to be taken. */
-  readonly named: boolean;
+  /** Refusals of the kernel that are noted and no failure; none where the profile names the value itself. */
+  readonly tolerated: readonly string[];
 };
 
 /** Locked down, switched off in the firmware, not changeable on this hardware. */
@@ -32,12 +32,12 @@ export const settingAction = defineAction({
   },
 
   async apply(change, host) {
-    const { each, named } = change.after as After;
+    const { each, tolerated } = change.after as After;
     const { key } = change.before as Before;
     const refused = new Map(refusedNow(host, key));
     for (const [path, value] of Object.entries(each)) {
       if (refused.has(path) || valueAt(host, path) === value) continue;
-      const errno = tryWrite(host, path, value, named ? [] : TOLERATED);
+      const errno = tryWrite(host, path, value, tolerated);
       if (errno !== undefined) refused.set(path, errno);
     }
     keepRefused(host, key, printRefused(refused));
@@ -92,7 +92,7 @@ function settingStep(
     each: Object.fromEntries(paths.map((path) => [path, now(path)])),
     refused: kept === undefined ? null : `${kept}\n`,
   };
-  const after: After = { value: distinct(Object.values(each)), each, named };
+  const after: After = { value: distinct(Object.values(each)), each, tolerated: named ? [] : TOLERATED };
   return [
     {
       target: paths.length === 1 ? first : setting.path,

@@ -4,7 +4,7 @@ import type { Suggestion } from './suggest.ts';
 const WIDTH = 80;
 
 /** The suggestion as YAML for people: each choice with its reason, what is not chosen as a comment to uncomment. */
-export function printSuggestion({ profile, nics, omitted, hugepages, cores }: Suggestion): string {
+export function printSuggestion({ profile, nics, omitted, hugepages, cores, settings }: Suggestion): string {
   return [
     ...comment(
       'A starting profile for this host, written by `bypass-setup suggest`. Read it and change it: what a NIC is ' +
@@ -21,6 +21,13 @@ export function printSuggestion({ profile, nics, omitted, hugepages, cores }: Su
     '',
     ...cores.flatMap((line) => comment(`Cores: ${line}`)),
     profile.cores === undefined ? '# cores: auto' : 'cores: auto',
+    '',
+    ...comment(
+      'Frequencies and idle states; memory, watchdogs and the clock. docs/settings.md says what each costs.',
+    ),
+    ...settings.flatMap((line) => comment(`Not set: ${line}`)),
+    profile.power === undefined ? '# power: auto' : 'power: auto',
+    profile.tunables === undefined ? '# tunables: auto' : 'tunables: auto',
     '',
     '# Whether the settings shall survive a reboot.',
     `persistent: ${profile.persistent}`,

@@ -131,7 +131,7 @@ const cores = z.strictObject({
 });
 
 const settingValue = z.union([
-  text(/^-?[A-Za-z0-9][A-Za-z0-9_.,-]{0,63}$/, 'a value, auto or leave'),
+  text(/^-?[A-Za-z0-9][A-Za-z0-9_.,/-]{0,63}$/, 'a value, auto or leave'),
   z.int().min(-1),
 ]);
 

@@ -30,6 +30,8 @@ export interface Suggestion {
   readonly omitted: readonly string[];
   readonly hugepages: readonly string[];
   readonly cores: readonly string[];
+  /** Why `power` and `tunables` are not in it. */
+  readonly settings: readonly string[];
 }
 
 /** Pure. NICs that carry something, or of which that cannot be known, are control and stay as they are. */
@@ -42,12 +44,14 @@ export function suggest(facts: Facts): Suggestion {
   const bare: Profile = { version: 1, nics: nics.map(({ nic }) => nic), persistent: true };
   const pages = attempt({ ...bare, hugepages: 'auto' }, facts);
   const cores = attempt({ ...bare, cores: 'auto' }, facts);
+  const settings = attempt({ ...bare, power: 'auto', tunables: 'auto' }, facts);
   const wantsPages = typeof pages !== 'string' && pages.hugepages.length > 0;
   return {
     profile: {
       ...bare,
       ...(wantsPages ? { hugepages: 'auto' as const } : {}),
       ...(typeof cores === 'string' ? {} : { cores: 'auto' as const }),
+      ...(typeof settings === 'string' ? {} : { power: 'auto' as const, tunables: 'auto' as const }),
     },
     nics,
     omitted,
@@ -56,6 +60,7 @@ export function suggest(facts: Facts): Suggestion {
       typeof cores === 'string'
         ? [cores]
         : [`now ${cores.cores?.isolated} for poll loops, ${cores.cores?.housekeeping} for the rest`],
+    settings: typeof settings === 'string' ? [settings] : [],
   };
 }
 
