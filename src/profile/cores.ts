@@ -121,7 +121,7 @@ function automatic(host: Topology, report: Report): Choice {
   }
   if (taken.length < polled.length || nodes.some(({ queue }) => queue.length === 0)) {
     return refuse(
-      `${cores.length} cores are too few for ${polled.length} polled ${polled.length === 1 ? 'NIC' : 'NICs'}: ` +
+      `${cores.length} ${cores.length === 1 ? 'core is' : 'cores are'} too few for ${polled.length} polled ${polled.length === 1 ? 'NIC' : 'NICs'}: ` +
         `${LEAST_HOUSEKEEPING} cores, and one of each node, stay for the system`,
     );
   }

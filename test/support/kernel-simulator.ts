@@ -211,6 +211,12 @@ export class KernelSimulator implements Host {
     this.link(`${folder}/lower_${lower}`, this.walk.follow(`/sys/class/net/${lower}`) ?? '');
   }
 
+  /** A file system that cannot be looked into. */
+  mount(path: string, errno: string): void {
+    this.drop(path);
+    this.put(path, { kind: 'denied', errno });
+  }
+
   /** A process opens a device. */
   hold(pid: number, path: string): void {
     this.put(`/proc/${pid}/comm`, { kind: 'file', text: 'dpdk-testpmd\n', mode: 0o444, uid: 0, gid: 0 });
