@@ -112,7 +112,7 @@ const COMMANDS = {
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
   },
   explain: {
-    summary: 'say what a setting is for, what it costs, and how one sees that it is in force',
+    summary: 'say what a setting is for, what it costs and what proves it',
     argument: 'SETTING',
     options: ['profile', 'root', 'json', 'no-color', 'help'],
     details:

@@ -45,7 +45,7 @@ export interface Attribute extends Described {
 }
 
 /** What an action of its own does, or an argument of the boot line. */
-export interface Topic extends Described {
+interface Topic extends Described {
   readonly section: 'cores' | 'interrupts' | 'boot';
   readonly by: 'action' | 'argument';
   /** Where it takes effect. */
@@ -535,6 +535,13 @@ const TOPICS: readonly Topic[] = [
 ];
 
 export const SETTINGS: readonly Setting[] = [...ATTRIBUTES, ...TOPICS];
+
+/** What has to be said of arguments that a profile names for the boot line. */
+export function dangersOf(bootArguments: readonly string[]): string[] {
+  return TOPICS.flatMap(({ key, danger }) =>
+    danger !== undefined && bootArguments.includes(key) ? [`${key}: ${danger}`] : [],
+  );
+}
 
 export function isAttribute(setting: Setting): setting is Attribute {
   return 'persistent' in setting;

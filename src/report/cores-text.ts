@@ -43,8 +43,9 @@ export function renderCoreMap(cores: Cores, map: CorePlan['map'], style: Style):
   const uses = (Object.keys(MARK) as Use[]).filter((use) =>
     map.some(({ cores: list }) => list.some((core) => core.use === use)),
   );
+  const title = `Cores: ${cores.isolated || 'none'} isolated, ${cores.housekeeping} housekeeping`;
   return [
-    paint(style, 'bold', `Cores: ${cores.isolated || 'none'} isolated, ${cores.housekeeping} housekeeping`),
+    paint(style, 'bold', wrap(title, style.width)),
     ...rows,
     paint(style, 'dim', `  ${wrap(uses.map((use) => LEGEND[use]).join('; '), style.width - 2, '  ')}`),
   ];

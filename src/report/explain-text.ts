@@ -21,7 +21,7 @@ export function renderSetting(setting: Setting, style: Style): string {
   const rows = describe(setting);
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   return [
-    paint(style, 'bold', `${setting.key}: ${setting.summary}`),
+    paint(style, 'bold', wrap(`${setting.key}: ${setting.summary}`, style.width)),
     ...rows.map(
       ([name, text]) =>
         `  ${name.padEnd(width)}${wrap(text, style.width - width - 2, ' '.repeat(width + 2))}`,

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isolationScript } from '../../src/actions/isolation-script.ts';
+import { dangersOf } from '../../src/formats/settings.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import type { Change } from '../../src/plan/change.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
@@ -125,6 +126,18 @@ describe('interrupts', () => {
   });
 });
 
+describe('packet steering', () => {
+  it('[F13] of the interfaces that stay leaves the isolated CPUs out', async () => {
+    const on = host({ steering: true });
+    const [change] = of(plan(on, { cores: CORES, persistent: false }).changes, 'rps-xps');
+    if (change === undefined) throw new Error('no change');
+    expect(change.target).toBe('/sys/class/net/eth0/queues');
+    await applyAll([change], on, []);
+    expect(on.readText('/sys/class/net/eth0/queues/rx-0/rps_cpus')).toBe('3\n');
+    expect(on.readText('/sys/class/net/eth0/queues/tx-0/xps_cpus')).toBe('3\n');
+  });
+});
+
 describe('irqbalance', () => {
   const text = (changes: readonly Change[]) =>
     (of(changes, 'irqbalance')[0]?.after as { text: string } | undefined)?.text;
@@ -196,7 +209,7 @@ describe('attributes', () => {
     expect(await revertAll(begun, on)).toEqual([]);
   });
 
-  it('[F11] the fair server stops on the isolated CPUs; under lockdown it is said that it cannot', () => {
+  it('[F11] [J7] the fair server stops on the isolated CPUs; under lockdown it is said that it cannot', () => {
     const found = plan(host({}), { cores: CORES, persistent: false });
     expect(
       found.changes.flatMap(({ commands }) => commands).filter((line) => line.includes('fair_server')),
@@ -252,6 +265,28 @@ describe('attributes', () => {
     expect(refusal(() => plan(on, { tunables: { ksm: 1 } }))).toContain(
       'tunables.ksm: this host has no /sys/kernel/mm/ksm/run',
     );
+  });
+
+  it('[G6] [G9] machine checks are not polled for, and the uncore stays fast', () => {
+    const interval = '/sys/devices/system/machinecheck/machinecheck0/check_interval';
+    const uncore = '/sys/devices/system/cpu/intel_uncore_frequency/package_00_die_00';
+    const on = host({ present: [interval] });
+    const file = (path: string, text: string) => on.putBytes(path, new TextEncoder().encode(`${text}\n`));
+    file(`${uncore}/min_freq_khz`, '800000');
+    file(`${uncore}/max_freq_khz`, '2400000');
+    const { changes } = plan(on, { power: 'auto', tunables: 'auto', persistent: false });
+    expect(changes.flatMap(({ commands }) => commands)).toEqual([
+      `echo 2400000 > ${uncore}/min_freq_khz`,
+      `echo 0 > ${interval}`,
+      'echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource',
+    ]);
+  });
+
+  it('of the boot line that are dangerous have their cost said', () => {
+    expect(dangersOf(['quiet', 'mitigations=off', 'mce=off']).map((text) => text.split(':')[0])).toEqual([
+      'mce=off',
+      'mitigations=off',
+    ]);
   });
 
   it('[F12] the console: the first number of printk alone', async () => {
@@ -380,7 +415,7 @@ describe('the script that runs at boot', () => {
         partition: '2-3',
       }),
     );
-    const { status, stderr } = spawnSync('dash', [script], {
+    const { status, stderr } = spawnSync('/bin/sh', [script], {
       encoding: 'utf8',
       env: { PATH: process.env.PATH, BYPASS_SETUP_ROOT: scratch },
     });

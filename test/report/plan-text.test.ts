@@ -88,6 +88,22 @@ describe('a plan as text', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  it('begins with the map of its cores', () => {
+    const core = (cpus: string, use: 'boot' | 'isolated', cache: number) => ({ cpus, use, cache });
+    const cores = {
+      isolated: '1,3',
+      housekeeping: '0,2',
+      map: [{ node: 0, nics: ['feed'], cores: [core('0,2', 'boot', 0), core('1,3', 'isolated', 1)] }],
+      reasons: [],
+    };
+    expect(renderPlan({ changes: [], notes: [], refusals: [], cores }, STYLE)).toBe(
+      'Cores: 1,3 isolated, 0,2 housekeeping\n' +
+        '  node 0 (feed)  [0,2]b | [1,3]*\n' +
+        '  * isolated; b boot CPU, housekeeping\n\n' +
+        'Nothing to do: this host is what the profile asks for.\n',
+    );
+  });
+
   it('that is empty is a sentence, below what there is to know', () => {
     expect(renderPlan({ changes: [], notes: ['a note'], refusals: [] }, STYLE)).toBe(
       'note  a note\n\nNothing to do: this host is what the profile asks for.\n',
