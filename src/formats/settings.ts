@@ -50,6 +50,8 @@ interface Topic extends Described {
   readonly by: 'action' | 'argument';
   /** Where it takes effect. */
   readonly path: string;
+  /** What in a profile asks for it, where it is not the section. */
+  readonly asked?: string;
   readonly undo?: string;
 }
 
@@ -495,6 +497,30 @@ const TOPICS: readonly Topic[] = [
     cost: NOTHING,
     source: 'kernel Documentation/admin-guide/kernel-parameters.txt',
     proof: '/proc/irq/default_smp_affinity holds no isolated CPU',
+  },
+  {
+    key: 'iommu',
+    section: 'boot',
+    by: 'argument',
+    path: '/sys/class/iommu, /sys/kernel/iommu_groups/*/type',
+    asked: 'comes with NICs on vfio-pci',
+    summary: 'switches the IOMMU on, and translation off for devices of kernel drivers',
+    why: 'vfio-pci needs it to keep a NIC out of memory that is not its own',
+    cost: 'with iommu=pt none for devices of kernel drivers, which are trusted as without an IOMMU',
+    source: 'DPDK nic_perf_intel_platform.rst; kernel Documentation/admin-guide/kernel-parameters.txt',
+    proof: '/sys/class/iommu is not empty, and groups of kernel drivers are of type identity',
+  },
+  {
+    key: 'hugepages',
+    section: 'boot',
+    by: 'argument',
+    path: '/sys/devices/system/node/node*/hugepages/*/{nr,free}_hugepages',
+    asked: 'hugepages',
+    summary: 'memory in large pages, on the node of the NIC',
+    why: 'with pages of 4K the addresses of packet buffers do not fit the TLB, and their memory may be moved',
+    cost: 'the memory is gone for everything else, whether or not it is used',
+    source: 'DPDK sys_reqs.rst; kernel Documentation/admin-guide/mm/hugetlbpage.rst',
+    proof: 'enough pages are free, and not only there, on the node of the NIC',
   },
   {
     key: 'idle=poll',

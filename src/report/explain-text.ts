@@ -48,6 +48,7 @@ export function describe(setting: Setting): [name: string, text: string][] {
 }
 
 function profileKey(setting: Setting): string {
+  if (!isAttribute(setting) && setting.asked !== undefined) return setting.asked;
   if (setting.section === 'cores')
     return setting.key === 'cpuset' ? 'cores.isolation: cpuset' : 'comes with cores';
   if (setting.section === 'interrupts') return 'comes with cores, unless "interrupts: leave"';
