@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { HostError } from '../host/errors.ts';
 import type { Host, ReadHost } from '../host/host.ts';
+import type { Change } from '../plan/change.ts';
 import { type Action, defineAction, type PlanContext, type Step } from './define.ts';
 import { refused, runAll } from './run.ts';
 
@@ -32,6 +33,8 @@ interface FileAction {
   wanted(context: PlanContext, note: (sentence: string) => void): WantedFile[];
   /** Files that an earlier profile may have asked for: they go when this one does not, if we wrote them. */
   owned?(context: PlanContext): readonly string[];
+  /** Why undo must leave the file for now, or undefined. */
+  neededFor?(change: Change, host: ReadHost): string | undefined;
   /** Programs that make a running service read the file. */
   refresh?(context: PlanContext, path: string): readonly (readonly string[])[];
 }
@@ -45,7 +48,13 @@ export function hasSystemd({ facts }: PlanContext): boolean {
 }
 
 /** An action whose every step is a file of ours: written whole, and taken back byte for byte with its folders. */
-export function defineFileAction({ name, wanted, owned, refresh = () => [] }: FileAction): Action {
+export function defineFileAction({
+  name,
+  wanted,
+  owned,
+  neededFor = () => undefined,
+  refresh = () => [],
+}: FileAction): Action {
   return defineAction({
     name,
 
@@ -73,12 +82,14 @@ export function defineFileAction({ name, wanted, owned, refresh = () => [] }: Fi
     },
 
     async revert(change, host) {
+      if (neededFor(change, host) !== undefined) return;
       putBack(host, change.target, change.before as FileBefore);
       await runAll(host, (change.after as After).refresh);
     },
 
     holdsBefore(change, host) {
-      return notPutBack(host, change.target, change.before as FileBefore);
+      const left = notPutBack(host, change.target, change.before as FileBefore);
+      return left && (neededFor(change, host) ?? left);
     },
   });
 }

@@ -223,6 +223,7 @@ const networkInterface = z.strictObject({
   lowers: z.array(text).describe('/sys/class/net/*/lower_*, bonding/slaves, brif, or IFLA_LINK'),
   master: text.nullable().describe('/sys/class/net/*/master'),
   addresses: z.array(text).describe('RTM_GETADDR, with prefix length'),
+  broadcasts: z.record(text, text).describe('RTM_GETADDR IFA_BROADCAST, by address'),
   queues: at(z.strictObject({ rx: count, tx: count }), '/sys/class/net/*/queues'),
   rps: at(cpuList, '/sys/class/net/*/queues/rx-*/rps_cpus, all queues together'),
   xps: at(cpuList, '/sys/class/net/*/queues/tx-*/xps_cpus, all queues together'),
