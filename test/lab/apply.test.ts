@@ -83,7 +83,7 @@ test('[B5] [B18] a NIC that the validator holds is neither unbound by an undo no
   expect(undo.code).toBe(6);
   expect(undo.stdout + undo.stderr).toMatch(/\(node\) holds \/dev\/vfio\/12/);
   // What the bound NIC still needs is left with it.
-  expect(undo.stdout).toMatch(/nics\.json stays[\s\S]*stays loaded/);
+  expect(undo.stdout).toMatch(/nics\.json\s+stays[\s\S]*stays\s+loaded/);
   expect((await running).result).toMatchObject({ verdict: 'ready', port: { link: { losses: 0 } } });
   expect((await tool(machine(), 'undo')).code).toBe(0);
   expect(await driverOf(NIC.pci)).toBe('virtio-pci');
