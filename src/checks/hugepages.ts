@@ -1,3 +1,4 @@
+import { available, describePages, poolFolder } from '../formats/hugepage-pool.ts';
 import { formatSize } from '../formats/size.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
 import type { Finding } from '../report/report.ts';
@@ -28,8 +29,6 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   return [...nics.map((nic) => judgeNic(nic, pools.value, facts)), ...judgeMounts(facts.hugepages.mounts)];
 });
 
-/** Free, and not promised to a mapping that has not touched them yet. */
-export const available = (pool: HugepagePool) => (pool.free ?? 0) - pool.reserved;
 const free = (pool: HugepagePool) => available(pool) > 0;
 const unreadable = (pool: HugepagePool) => pool.free === null || pool.total === null;
 
@@ -109,17 +108,7 @@ function cannotBeRead(subject: string, pools: readonly HugepagePool[]): Judgemen
 }
 
 function describe(pools: readonly HugepagePool[]): string {
-  return pools
-    .map(
-      (pool) =>
-        `${available(pool)} of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
-    )
-    .join(', ');
-}
-
-export function poolFolder({ node, size }: HugepagePool): string {
-  const place = node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${node}`;
-  return `${place}/hugepages/hugepages-${size / 1024}kB`;
+  return pools.map((pool) => describePages(pool, available(pool))).join(', ');
 }
 
 function seen(pools: readonly HugepagePool[]): Finding['evidence'] {
