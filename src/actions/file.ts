@@ -12,7 +12,7 @@ export type FileBefore = {
   readonly folders: readonly string[];
 };
 
-type After = {
+export type FileAfter = {
   /** null: there shall be no such file. */
   readonly text: string | null;
   readonly mode: number | null;
@@ -34,6 +34,8 @@ interface FileAction {
   owned?(context: PlanContext): readonly string[];
   /** Programs that make a running service read the file. */
   refresh?(context: PlanContext, path: string): readonly (readonly string[])[];
+  /** What the file brings at the next boot; see `Action`. */
+  inForce?: Action['inForce'];
 }
 
 /** Who wrote a file and how to take it back: the first line of all that people may find. */
@@ -45,9 +47,10 @@ export function hasSystemd({ facts }: PlanContext): boolean {
 }
 
 /** An action whose every step is a file of ours: written whole, and taken back byte for byte with its folders. */
-export function defineFileAction({ name, wanted, owned, refresh = () => [] }: FileAction): Action {
+export function defineFileAction({ name, wanted, owned, refresh = () => [], inForce }: FileAction): Action {
   return defineAction({
     name,
+    ...(inForce === undefined ? {} : { inForce }),
 
     plan(context, note) {
       const files = wanted(context, note);
@@ -61,20 +64,20 @@ export function defineFileAction({ name, wanted, owned, refresh = () => [] }: Fi
     },
 
     async apply(change, host) {
-      const { text, mode, refresh: programs } = change.after as After;
+      const { text, mode, refresh: programs } = change.after as FileAfter;
       if (text === null) host.remove(change.target);
       else host.replaceFile(change.target, text, mode ?? undefined);
       await runAll(host, programs);
     },
 
     verify(change, host) {
-      const { text, mode } = change.after as After;
+      const { text, mode } = change.after as FileAfter;
       return difference(host, change.target, text, mode);
     },
 
     async revert(change, host) {
       putBack(host, change.target, change.before as FileBefore);
-      await runAll(host, (change.after as After).refresh);
+      await runAll(host, (change.after as FileAfter).refresh);
     },
 
     holdsBefore(change, host) {
@@ -87,11 +90,11 @@ function isOurs({ facts }: PlanContext, path: string): boolean {
   return facts.ownFiles.files[path]?.value?.text.includes(HEADER) === true;
 }
 
-function writeStep(context: PlanContext, file: WantedFile, refresh: After['refresh']): Step[] {
+function writeStep(context: PlanContext, file: WantedFile, refresh: FileAfter['refresh']): Step[] {
   const mode = file.mode ?? 0o644;
   const before = fileBefore(context, file.path);
   if (before.text === file.text && before.mode === mode) return [];
-  const after: After = { text: file.text, mode, refresh };
+  const after: FileAfter = { text: file.text, mode, refresh };
   return [
     {
       target: file.path,
@@ -108,8 +111,8 @@ function writeStep(context: PlanContext, file: WantedFile, refresh: After['refre
   ];
 }
 
-function removeStep(context: PlanContext, path: string, refresh: After['refresh']): Step {
-  const after: After = { text: null, mode: null, refresh };
+function removeStep(context: PlanContext, path: string, refresh: FileAfter['refresh']): Step {
+  const after: FileAfter = { text: null, mode: null, refresh };
   return {
     target: path,
     before: fileBefore(context, path),

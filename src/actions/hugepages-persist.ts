@@ -1,10 +1,10 @@
 import { mountPoint, poolFolder, poolMemory } from '../formats/hugepage-pool.ts';
-import { isMountUnit, mountUnit, OWN } from '../formats/own-files.ts';
+import { isMountUnit, mountUnit, OWN, UNIT_FOLDER } from '../formats/own-files.ts';
 import { formatSize } from '../formats/size.ts';
 import { bootPages } from '../plan/hugepage-arguments.ts';
 import type { PlanContext } from './define.ts';
-import { defineFileAction, HEADER, hasSystemd, type WantedFile } from './file.ts';
-import { mountedSizes, mountOptions } from './hugetlbfs-mount.ts';
+import { defineFileAction, type FileAfter, HEADER, hasSystemd, type WantedFile } from './file.ts';
+import { mountAt, mountedSizes, mountOptions } from './hugetlbfs-mount.ts';
 
 /** Files that reserve the pages and mount their file systems at every boot, before any service is started. */
 export const hugepagesPersistAction = defineFileAction({
@@ -18,6 +18,22 @@ export const hugepagesPersistAction = defineFileAction({
   ],
   refresh(context, path) {
     return path !== OWN.hugepagesScript && hasSystemd(context) ? [['systemctl', 'daemon-reload']] : [];
+  },
+  inForce(change, host) {
+    if (isMountUnit(change.target)) {
+      const path = change.target.slice(`${UNIT_FOLDER}/dev-`.length, -'.mount'.length);
+      return mountAt(host, `/dev/${path}`) === undefined ? `nothing is mounted at /dev/${path}` : undefined;
+    }
+    if (change.target !== OWN.hugepagesScript) return undefined;
+    const lines = ((change.after as FileAfter).text ?? '').split('\n');
+    const short = lines.flatMap((line) => {
+      const [, folder, count] = /^pages (\S+) \S+ (\d+)$/.exec(line) ?? [];
+      const got = host.readText(`${folder}/nr_hugepages`)?.trim() ?? 'none';
+      return folder === undefined || Number(got) >= Number(count)
+        ? []
+        : [`${folder} has ${got} of ${count} pages`];
+    });
+    return short.length === 0 ? undefined : short.join('; ');
   },
 });
 

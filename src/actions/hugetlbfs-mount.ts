@@ -97,6 +97,6 @@ function mountStep(context: PlanContext, size: number): Step[] {
   ];
 }
 
-function mountAt(host: ReadHost, path: string): ReturnType<typeof parseMounts>[number] | undefined {
+export function mountAt(host: ReadHost, path: string): ReturnType<typeof parseMounts>[number] | undefined {
   return parseMounts(host.readText('/proc/mounts') ?? '').find((mount) => mount.path === path);
 }

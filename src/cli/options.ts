@@ -111,6 +111,13 @@ const COMMANDS = {
     details:
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
   },
+  resume: {
+    summary: 'finish after a reboot what was begun before it: recover, or look whether it is in force',
+    options: ['root', ...COMMON],
+    details:
+      'Started by the first boot after a run that needs it; never reboots. Exit code: 0 in force, 2 not in force, ' +
+      '3 another reboot completes an undo, 6 not undone.',
+  },
   capture: {
     summary: 'record this host as one text file that --root reads',
     options: ['root', 'output', 'mask', 'help'],

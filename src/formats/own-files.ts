@@ -26,6 +26,9 @@ export const OWN = {
 /** A secret: no probe reads it, so that it gets into no report, plan or journal. */
 export const VF_TOKEN = '/var/lib/bypass-setup/vf-token';
 
+/** One sentence about what became of a run after a reboot, for whoever comes next; gone with the next boot. */
+export const NOTICE = '/run/bypass-setup.notice';
+
 export const UNIT_FOLDER = '/etc/systemd/system';
 
 /** The unit that mounts a hugetlbfs at `/dev/hugepages1G`: its name is made of the path. */
