@@ -14,7 +14,7 @@ interface Wanted {
 }
 
 /** A host with 76 MiB left passes every check of its pages, and dies at the first large program. */
-const LEAST = 2 << 30;
+const LEAST = 2 ** 31;
 
 /** What stays for everything else: 2 GiB or a tenth, but half of what has less than 4 GiB. */
 export function floorOf(total: number): number {

@@ -1,4 +1,4 @@
-import { available, describePages, poolFolder, poolMemory } from '../formats/hugepage-pool.ts';
+import { available, describePages, nameSome, poolFolder, poolMemory } from '../formats/hugepage-pool.ts';
 import { formatBytes, formatSize } from '../formats/size.ts';
 import { ToolError } from '../host/errors.ts';
 import type { Host, ReadHost } from '../host/host.ts';
@@ -127,9 +127,8 @@ function staleMaps({ facts }: PlanContext, note: (sentence: string) => void): vo
   const stale = (facts.hugepages.maps.value ?? []).filter(({ open }) => !open);
   const [first] = stale;
   if (first === undefined) return;
-  const more = stale.length === 1 ? '' : ` and ${stale.length - 1} more`;
   note(
-    `hugepages: no process has ${first.path}${more} open, but they hold pages; ` +
+    `hugepages: files that no process has open hold pages: ${nameSome(stale.map(({ path }) => path))}; ` +
       `DPDK's next start there removes them, or: flock -nx ${first.path} rm ${first.path}`,
   );
 }

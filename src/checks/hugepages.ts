@@ -1,4 +1,4 @@
-import { available, describePages, poolFolder } from '../formats/hugepage-pool.ts';
+import { available, describePages, nameSome, poolFolder } from '../formats/hugepage-pool.ts';
 import { formatSize } from '../formats/size.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
 import type { Finding } from '../report/report.ts';
@@ -26,7 +26,11 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   }
   const nics = userspaceNics(facts.pci.networkFunctions);
   if (nics.length === 0) return [judgeHost(pools.value)];
-  return [...nics.map((nic) => judgeNic(nic, pools.value, facts)), ...judgeMounts(facts.hugepages.mounts)];
+  return [
+    ...nics.map((nic) => judgeNic(nic, pools.value, facts)),
+    ...judgeMounts(facts.hugepages.mounts),
+    ...judgeMaps(facts.hugepages.maps),
+  ];
 });
 
 const free = (pool: HugepagePool) => available(pool) > 0;
@@ -131,6 +135,22 @@ function judgeMounts(mounts: Facts['hugepages']['mounts']): Judgement[] {
       sentence: mounts.absent === undefined ? 'no hugetlbfs is mounted' : 'mounts cannot be read',
       evidence: [evidence(mounts, 'a hugetlbfs mount', (all) => `${all.length}`)],
       remedy: 'mount -t hugetlbfs nodev /dev/hugepages, or give EAL --in-memory',
+    },
+  ];
+}
+
+/** Nothing is deleted for it: whose memory it was, only its owner knows. */
+function judgeMaps(maps: Facts['hugepages']['maps']): Judgement[] {
+  const stale = (maps.value ?? []).filter(({ open }) => !open);
+  const [first] = stale;
+  if (first === undefined) return [];
+  return [
+    {
+      subject: 'mounts',
+      result: 'warn',
+      sentence: `files that no process has open hold hugepages: ${nameSome(stale.map(({ path }) => path))}`,
+      evidence: stale.map(({ path }) => ({ path, value: 'not open' })),
+      remedy: `flock -nx ${first.path} rm ${first.path}`,
     },
   ];
 }

@@ -31,3 +31,9 @@ export function describePages({ node, size }: Pool, count: number): string {
 export function mountPoint(size: number): string {
   return `/dev/hugepages${formatSize(size)}`;
 }
+
+/** The first of many names. */
+export function nameSome(names: readonly string[]): string {
+  const more = names.length - 3;
+  return `${names.slice(0, 3).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

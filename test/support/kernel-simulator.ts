@@ -1177,6 +1177,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   nmcli: nothing,
   networkctl: nothing,
   systemctl: nothing,
+  'systemd-run': nothing,
   udevadm: nothing,
 };
 
