@@ -48,7 +48,7 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
         hint: 'try: bypass-setup probe, bypass-setup check, bypass-setup --help',
       });
     }
-    if (command !== 'resume' && isTerminal('stderr')) showNotice();
+    if (command !== 'resume' && values.root === undefined && isTerminal('stderr')) showNotice();
     return await RUNNERS[command](contextFor(values, argument));
   } catch (error) {
     return explain(error);

@@ -112,10 +112,11 @@ const COMMANDS = {
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
   },
   resume: {
-    summary: 'finish after a reboot what was begun before it: recover, or look whether it is in force',
+    summary: 'finish after a reboot what a run began before it',
     options: ['root', ...COMMON],
     details:
-      'Started by the first boot after a run that needs it; never reboots. Exit code: 0 in force, 2 not in force, ' +
+      'Ends runs that were interrupted or not confirmed, and looks whether what needed the reboot is in force. ' +
+      'The first boot after such a run starts it; it never reboots. Exit code: 0 in force, 2 not in force, ' +
       '3 another reboot completes an undo, 6 not undone.',
   },
   capture: {

@@ -328,7 +328,7 @@ describe('the script at boot', () => {
     let text = found.host.readText(OWN.hugepagesScript) ?? '';
     text = text.replaceAll(/(?<=[ >])\/(sys|run|proc)\//g, `${root}/$1/`);
     if (readOnly) text = text.replaceAll(/echo "\$3" >"\$1\/nr_hugepages"/g, ':');
-    const { status, stderr } = spawnSync('dash', ['-s'], { input: text, encoding: 'utf8' });
+    const { status, stderr } = spawnSync('sh', ['-s'], { input: text, encoding: 'utf8' });
     const read = (path: string) => readFileSync(join(root, path), 'utf8').trim();
     return {
       status,

@@ -200,6 +200,6 @@ describe('resume after a reboot', () => {
 
 /** Without what the engine keeps of its own. */
 function foreign(tree: ReadonlyMap<string, string>): Map<string, string> {
-  const own = /^\/(var(\/|$)|run\/bypass-setup\.|proc)/;
+  const own = /^\/(var(\/|$)|run\/bypass-setup\.|proc|boot\/\.)/;
   return new Map([...tree].filter(([path]) => !own.test(path)).sort());
 }

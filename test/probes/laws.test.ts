@@ -13,7 +13,6 @@ import {
   fixtureEntries,
   fixtureHost,
   hostOf,
-  theValue,
 } from '../support/hosts.ts';
 
 /** fc.assert of a synchronous property; its own type leaves open whether there is a promise to wait for. */
@@ -156,7 +155,8 @@ test.each(FIXTURES)('on %s no probe looks outside the places of the system', (na
   factsOf(watched(fixtureHost(name), paths));
   expect(paths.size).toBeGreaterThan(100);
   // A hugetlbfs may be mounted anywhere.
-  const mounted = theValue(factsOf(fixtureHost(name)).hugepages.mounts).map(({ path }) => path);
+  const mounts = factsOf(fixtureHost(name)).hugepages.mounts.value ?? [];
+  const mounted = mounts.map(({ path }) => path);
   const known = (path: string) => PLACES.test(path) || mounted.includes(path);
   expect([...paths].filter((path) => !known(path) || path.includes('/../'))).toEqual([]);
 });
