@@ -8,6 +8,7 @@ import {
   checkReportSchema,
   fullReportSchema,
   probeReportSchema,
+  resumeReportSchema,
   runsReportSchema,
   undoReportSchema,
 } from '../src/report/report.ts';
@@ -22,6 +23,7 @@ const documents = {
   validate: validateResult,
   plan: planDocumentSchema,
   apply: applyReportSchema,
+  resume: resumeReportSchema,
   undo: undoReportSchema,
   runs: runsReportSchema,
   journal: journalLineSchema,

@@ -13,7 +13,7 @@ export type FileBefore = {
   readonly folders: readonly string[];
 };
 
-type After = {
+export type FileAfter = {
   /** null: there shall be no such file. */
   readonly text: string | null;
   readonly mode: number | null;
@@ -37,6 +37,8 @@ interface FileAction {
   neededFor?(change: Change, host: ReadHost): string | undefined;
   /** Programs that make a running service read the file. */
   refresh?(context: PlanContext, path: string): readonly (readonly string[])[];
+  /** What the file brings at the next boot; see `Action`. */
+  inForce?: Action['inForce'];
 }
 
 /** Who wrote a file and how to take it back: the first line of all that people may find. */
@@ -54,9 +56,11 @@ export function defineFileAction({
   owned,
   neededFor = () => undefined,
   refresh = () => [],
+  inForce,
 }: FileAction): Action {
   return defineAction({
     name,
+    ...(inForce === undefined ? {} : { inForce }),
 
     plan(context, note) {
       const files = wanted(context, note);
@@ -70,21 +74,21 @@ export function defineFileAction({
     },
 
     async apply(change, host) {
-      const { text, mode, refresh: programs } = change.after as After;
+      const { text, mode, refresh: programs } = change.after as FileAfter;
       if (text === null) host.remove(change.target);
       else host.replaceFile(change.target, text, mode ?? undefined);
       await runAll(host, programs);
     },
 
     verify(change, host) {
-      const { text, mode } = change.after as After;
+      const { text, mode } = change.after as FileAfter;
       return difference(host, change.target, text, mode);
     },
 
     async revert(change, host) {
       if (neededFor(change, host) !== undefined) return;
       putBack(host, change.target, change.before as FileBefore);
-      await runAll(host, (change.after as After).refresh);
+      await runAll(host, (change.after as FileAfter).refresh);
     },
 
     holdsBefore(change, host) {
@@ -98,11 +102,11 @@ function isOurs({ facts }: PlanContext, path: string): boolean {
   return facts.ownFiles.files[path]?.value?.text.includes(HEADER) === true;
 }
 
-function writeStep(context: PlanContext, file: WantedFile, refresh: After['refresh']): Step[] {
+function writeStep(context: PlanContext, file: WantedFile, refresh: FileAfter['refresh']): Step[] {
   const mode = file.mode ?? 0o644;
   const before = fileBefore(context, file.path);
   if (before.text === file.text && before.mode === mode) return [];
-  const after: After = { text: file.text, mode, refresh };
+  const after: FileAfter = { text: file.text, mode, refresh };
   return [
     {
       target: file.path,
@@ -119,8 +123,8 @@ function writeStep(context: PlanContext, file: WantedFile, refresh: After['refre
   ];
 }
 
-function removeStep(context: PlanContext, path: string, refresh: After['refresh']): Step {
-  const after: After = { text: null, mode: null, refresh };
+function removeStep(context: PlanContext, path: string, refresh: FileAfter['refresh']): Step {
+  const after: FileAfter = { text: null, mode: null, refresh };
   return {
     target: path,
     before: fileBefore(context, path),

@@ -1,6 +1,9 @@
 import { accessAction } from './access.ts';
 import type { Action } from './define.ts';
 import { driverAction } from './driver.ts';
+import { hugepagesAction } from './hugepages.ts';
+import { hugepagesPersistAction } from './hugepages-persist.ts';
+import { hugetlbfsMountAction } from './hugetlbfs-mount.ts';
 import { initramfsAction } from './initramfs.ts';
 import { moduleAction } from './module.ts';
 import { nodeAction } from './node.ts';
@@ -18,6 +21,9 @@ import { vfTokenAction } from './vf-token.ts';
 /** Every action in the order in which a plan is applied; it is undone in the reverse order. */
 export function actionsWith(pause: Sleep): readonly Action[] {
   return [
+    // First, while memory is least fragmented, and because it can fail.
+    hugepagesAction,
+    hugetlbfsMountAction,
     moduleAction,
     noIommuAction,
     rememberAction,
@@ -31,6 +37,7 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     accessAction,
     nodeAction,
     persistAction,
+    hugepagesPersistAction,
     initramfsAction,
   ];
 }

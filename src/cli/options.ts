@@ -111,6 +111,14 @@ const COMMANDS = {
     details:
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
   },
+  resume: {
+    summary: 'finish after a reboot what a run began before it',
+    options: ['root', ...COMMON],
+    details:
+      'Ends runs that were interrupted or not confirmed, and looks whether what needed the reboot is in force. ' +
+      'The first boot after such a run starts it; it never reboots. Exit code: 0 in force, 2 not in force, ' +
+      '3 another reboot completes an undo, 6 not undone.',
+  },
   capture: {
     summary: 'record this host as one text file that --root reads',
     options: ['root', 'output', 'mask', 'help'],

@@ -4,8 +4,8 @@ import { arm, deadlineIn, disarm } from './dead-man.ts';
 import { type Engine, hostBootId, turn } from './engine.ts';
 import { Journal, nextRun, readRuns } from './journal.ts';
 import { JournalHost } from './journal-host.ts';
-import { withLock } from './lock.ts';
 import { isPast, isWaiting, type Recovery, recover } from './recover.ts';
+import { settled, spreadResume } from './resume-unit.ts';
 import { type Survey, survey, type Wish } from './survey.ts';
 import { takeBack } from './take-back.ts';
 
@@ -32,7 +32,7 @@ export interface ApplyResult {
 
 /** One transaction: everything that the profile asks for, or nothing. */
 export function applyProfile(engine: Engine, request: ApplyRequest): Promise<ApplyResult> {
-  return withLock(engine, async () => {
+  return settled(engine, async () => {
     const recovered = await recover(engine);
     refuseWhatIsOpen(engine, recovered);
     const found = survey(engine.host, engine.actions, request);
@@ -64,6 +64,7 @@ async function transact(engine: Engine, request: ApplyRequest, { plan }: Survey)
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
+    spreadResume(engine, journal);
     if (request.confirmWithin !== undefined) {
       journal.announce({ line: 'confirm-by', ...deadlineIn(request.confirmWithin, clock) });
       await arm(engine, run, request.confirmWithin);

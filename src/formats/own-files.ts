@@ -17,13 +17,29 @@ export const OWN = {
   wants: '/etc/systemd/system/sysinit.target.d/90-bypass-setup.conf',
   initTop: '/etc/initramfs-tools/scripts/init-top/bypass-setup',
   initramfsHook: '/etc/initramfs-tools/hooks/bypass-setup',
+  hugepagesScript: '/etc/bypass-setup/hugepages',
+  hugepagesUnit: '/etc/systemd/system/bypass-setup-hugepages.service',
+  hugepagesWants: '/etc/systemd/system/sysinit.target.d/91-bypass-setup-hugepages.conf',
   dracutModule: '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
 } as const;
 
 /** A secret: no probe reads it, so that it gets into no report, plan or journal. */
 export const VF_TOKEN = '/var/lib/bypass-setup/vf-token';
 
+/** One sentence about what became of a run after a reboot, for whoever comes next; gone with the next boot. */
+export const NOTICE = '/run/bypass-setup.notice';
+
 export const UNIT_FOLDER = '/etc/systemd/system';
+
+/** The unit that mounts a hugetlbfs at `/dev/hugepages1G`: its name is made of the path. */
+export function mountUnit(path: string): string {
+  return `${UNIT_FOLDER}/${path.slice(1).replaceAll('/', '-')}.mount`;
+}
+
+export function isMountUnit(path: string): boolean {
+  return path.startsWith(`${UNIT_FOLDER}/dev-hugepages`) && /\d[KMG]\.mount$/.test(path);
+}
+
 const DROP_IN = '90-bypass-setup.conf';
 
 /** The drop-in of a service's unit. */

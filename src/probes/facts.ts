@@ -125,7 +125,14 @@ const isolation = z.strictObject({
 const numaNode = z.strictObject({
   id: count,
   cpus: cpuList,
-  memory: at(z.strictObject({ total: count, free: count }), '/sys/devices/system/node/node*/meminfo, bytes'),
+  memory: at(
+    z.strictObject({
+      total: count,
+      free: count,
+      reclaimable: count.describe('Inactive(file) and SReclaimable: what the kernel gives back when asked'),
+    }),
+    '/sys/devices/system/node/node*/meminfo, bytes',
+  ),
   distances: at(z.record(text, count), '/sys/devices/system/node/node*/distance, by node'),
 });
 
@@ -139,8 +146,13 @@ const hugepagePool = z.strictObject({
   size: count.describe('bytes'),
   total: count.nullable().describe('nr_hugepages; null when it cannot be read'),
   free: count.nullable().describe('free_hugepages; null when it cannot be read'),
-  reserved: count.describe('resv_hugepages: promised to mappings that have not touched them yet'),
+  reserved: count.describe(
+    'resv_hugepages of the host: promised to mappings that have not touched them yet, on any node',
+  ),
   surplus: count.describe('surplus_hugepages'),
+  asked: count
+    .nullable()
+    .describe('/run/bypass-setup.POOL: what a profile has reserved since boot, whoever uses it now'),
 });
 
 const hugepages = z.strictObject({
@@ -152,7 +164,16 @@ const hugepages = z.strictObject({
     ),
     '/proc/mounts',
   ),
+  mountPoints: z.array(text).describe('/dev/hugepages2M and the like, those that are there'),
+  maps: at(
+    z.array(z.strictObject({ path: text, open: z.boolean() })),
+    '*map_* in each hugetlbfs mount: pages that EAL has put there, and whether a process has them open',
+  ),
   cgroupLimits: at(z.record(text, text), '/sys/fs/cgroup/<own>/hugetlb.*.max'),
+  unitLimits: at(
+    z.record(text, z.record(text, count)),
+    '/sys/fs/cgroup/system.slice/**/hugetlb.*.max in bytes, by unit, where there is a limit',
+  ),
 });
 
 const pciLink = z.strictObject({

@@ -37,7 +37,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
   const cores = wantedCores && resolveCores(wantedCores, placed, facts, report);
   const resolved: ResolvedProfile = {
     nics: found.map(({ wanted, nic }) => resolveNic(wanted, nic, facts, report)),
-    hugepages: hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report),
+    hugepages: hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, persistent, report),
     ...(cores === undefined ? {} : { cores }),
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,

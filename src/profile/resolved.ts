@@ -50,6 +50,10 @@ export interface ResolvedHugepages {
   /** Octets: 2097152 or 1073741824. */
   readonly size: number;
   readonly count: number;
+  /** The next boot reserves them; else they are reserved now. */
+  readonly atBoot?: true;
+  /** Their size has a hugetlbfs of its own. */
+  readonly mounted?: true;
 }
 
 /** The account and unit under which the application runs. */

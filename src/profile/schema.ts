@@ -109,6 +109,20 @@ const hugepage = z.strictObject({
   total: text(SIZE, 'an amount of memory such as 4G')
     .optional()
     .describe('amount of memory; this or `count`'),
+  when: z
+    .enum(['auto', 'boot', 'runtime'])
+    .default('auto')
+    .describe(
+      'whether they are reserved now or by the next boot; `auto` is boot for pages of 1G or more, which fragmented ' +
+        'memory no longer has, unless the profile is not `persistent`',
+    ),
+  mount: z
+    .boolean()
+    .default(false)
+    .describe(
+      'whether pages of this size get a hugetlbfs of their own, such as /dev/hugepages1G, for the group of `service`; ' +
+        'DPDK with --in-memory needs none',
+    ),
 });
 
 const cores = z.strictObject({

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type * as z from 'zod';
 import { planDocumentSchema } from '../../src/plan/document.ts';
-import { applyReportSchema, runsReportSchema, undoReportSchema } from '../../src/report/report.ts';
+import {
+  applyReportSchema,
+  resumeReportSchema,
+  runsReportSchema,
+  undoReportSchema,
+} from '../../src/report/report.ts';
 import { scratch, snapshot } from '../host/scratch.ts';
 import { cli, ROOT } from '../support/cli.ts';
 import { fixtureEntries } from '../support/hosts.ts';
@@ -72,6 +77,7 @@ describe('plan, apply and undo on a directory', () => {
     expect(json(runsReportSchema, 'undo', '--list').runs).toMatchObject([
       { run: applied.run, state: 'applied' },
     ]);
+    expect(json(resumeReportSchema, 'resume')).toMatchObject({ outcome: 'nothing', runs: [] });
     expect(json(undoReportSchema, 'confirm')).toMatchObject({ outcome: 'nothing', run: applied.run });
     expect(json(undoReportSchema, 'undo')).toMatchObject({ outcome: 'undone', run: applied.run });
   });

@@ -147,13 +147,13 @@ describe('NUMA nodes', () => {
           {
             id: 0,
             cpus: '0-3',
-            memory: known({ total: 2 ** 35, free: 2 ** 34 }, `${folder(0)}/meminfo`),
+            memory: known({ total: 2 ** 35, free: 2 ** 34, reclaimable: 0 }, `${folder(0)}/meminfo`),
             distances: known({ 0: 10, 2: 32 }, `${folder(0)}/distance`),
           },
           {
             id: 2,
             cpus: '8-11',
-            memory: known({ total: 2 ** 35, free: 16000000 * 1024 }, `${folder(2)}/meminfo`),
+            memory: known({ total: 2 ** 35, free: 16000000 * 1024, reclaimable: 0 }, `${folder(2)}/meminfo`),
             distances: known({ 0: 32, 2: 10 }, `${folder(2)}/distance`),
           },
         ],
@@ -186,6 +186,7 @@ describe('hugepages', () => {
       free,
       reserved: 0,
       surplus: 0,
+      asked: null,
     });
     expect(smt.hugepages).toEqual({
       pools: known(
@@ -205,11 +206,73 @@ describe('hugepages', () => {
         ],
         '/proc/mounts',
       ),
+      mountPoints: [],
+      maps: known([], '/dev/hugepages, /mnt/huge 2M'),
+      unitLimits: absent('missing', 'no cgroup v2 with services in it', '/sys/fs/cgroup/system.slice'),
       cgroupLimits: known(
         { '1GB': 'max', '2MB': '1073741824' },
         '/sys/fs/cgroup/user.slice/user-0.slice/session-3.scope',
       ),
     });
+  });
+
+  test('[D9] what the kernel gives back when asked counts as memory of a node', () => {
+    const lines = ['MemTotal: 1000 kB', 'MemFree: 100 kB', 'Inactive(file): 20 kB', 'SReclaimable: 3 kB'];
+    const text = lines.map((line) => `Node 0 ${line}\n`).join('');
+    const { nodes } = varied('offline-sparse', { [`${NODE}/node0/meminfo`]: text }).numa;
+    expect(theValue(nodes)[0]?.memory.value).toEqual({
+      total: 1000 * 1024,
+      free: 100 * 1024,
+      reclaimable: 23 * 1024,
+    });
+  });
+
+  test('[D6] no node tells what is promised; what the host tells holds for each', () => {
+    const { pools } = varied('two-socket-smt', {
+      '/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages': '7\n',
+    }).hugepages;
+    expect(theValue(pools).map(({ size, reserved }) => [size, reserved])).toEqual([
+      [2 ** 30, 0],
+      [2 ** 21, 7],
+      [2 ** 30, 0],
+      [2 ** 21, 7],
+    ]);
+  });
+
+  test('[D11] files that EAL has left in a mount, and whether anybody has them open', () => {
+    const changes = {
+      '/dev/hugepages/rtemap_0': '',
+      '/dev/hugepages/spdk_pid7map_1': '',
+      '/dev/hugepages/libvirt/qemu': '',
+      '/proc/4243/fd/5': { link: '/dev/hugepages/rtemap_0' },
+    };
+    expect(theValue(varied('two-socket-smt', changes).hugepages.maps)).toEqual([
+      { path: '/dev/hugepages/rtemap_0', open: true },
+      { path: '/dev/hugepages/spdk_pid7map_1', open: false },
+    ]);
+    const hidden = varied('two-socket-smt', { '/dev/hugepages': { denied: 'EACCES' } }).hugepages.maps;
+    expect(hidden).toMatchObject({ absent: 'denied', from: '/dev/hugepages' });
+  });
+
+  test('[D13] limits of services, by unit', () => {
+    const slice = '/sys/fs/cgroup/system.slice';
+    const limits = {
+      [`${slice}/cgroup.controllers`]: 'cpu hugetlb memory\n',
+      [`${slice}/cgroup.subtree_control`]: 'hugetlb\n',
+      [`${slice}/hugetlb.2MB.max`]: 'max\n',
+      [`${slice}/trader.service/hugetlb.2MB.max`]: '4194304\n',
+      [`${slice}/trader.service/hugetlb.1GB.max`]: 'max\n',
+      [`${slice}/other.service/cgroup.procs`]: '',
+    };
+    const units = (changes: object) =>
+      theValue(varied('two-socket-smt', { ...limits, ...changes }).hugepages.unitLimits);
+    expect(units({})).toEqual({ 'trader.service': { '2MB': 4194304 } });
+    expect(units({ [`${slice}/hugetlb.2MB.max`]: '0\n', [`${slice}/cgroup.subtree_control`]: '\n' })).toEqual(
+      {
+        'system.slice': { '2MB': 0 },
+      },
+    );
+    expect(units({ [`${slice}/cgroup.controllers`]: 'cpu memory\n' })).toEqual({});
   });
 
   test('free pages that cannot be read are unknown, not none', () => {
@@ -232,7 +295,7 @@ describe('hugepages', () => {
     const global = { [NODE]: null, [`${pool}/nr_hugepages`]: '8\n', [`${pool}/free_hugepages`]: '6\n' };
     expect(varied('bond-vlan', global).hugepages.pools).toEqual(
       known(
-        [{ node: null, size: 2 ** 21, total: 8, free: 6, reserved: 0, surplus: 0 }],
+        [{ node: null, size: 2 ** 21, total: 8, free: 6, reserved: 0, surplus: 0, asked: null }],
         '/sys/kernel/mm/hugepages',
       ),
     );

@@ -76,6 +76,8 @@ export interface Faults {
   readonly slowProbe?: Readonly<Record<string, number>>;
   /** The builder of an initramfs leaves out what is not its own. */
   readonly forgetful?: boolean;
+  /** Pieces of memory that make a hugepage: how many each pool finds at first, and more after each help. */
+  readonly pieces?: { readonly first: number; readonly compacted: number; readonly dropped: number };
   /** How many virtual functions have room for their memory. */
   readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
@@ -119,6 +121,10 @@ export class KernelSimulator implements Host {
   private readonly hardware = new Map<string, Hardware>();
   private readonly recorded = new Map<Question, unknown>();
   private probes = new Map<string, number>();
+  /** Pages that each pool has got of its pieces, and what it got to have more of them. */
+  private taken = new Map<string, number>();
+  private compactions = 0;
+  private drops = 0;
   private nextIndex = 1000;
   private down = false;
   private readonly locks = new Map<string, string>();
@@ -152,6 +158,9 @@ export class KernelSimulator implements Host {
     for (const [address, hardware] of this.hardware) copy.hardware.set(address, hardware);
     for (const [question, answer] of this.recorded) copy.recorded.set(question, answer);
     copy.probes = new Map(this.probes);
+    copy.taken = new Map(this.taken);
+    copy.compactions = this.compactions;
+    copy.drops = this.drops;
     copy.nextIndex = this.nextIndex;
     copy.faults = this.faults;
     return copy;
@@ -419,12 +428,66 @@ export class KernelSimulator implements Host {
     } else if (real.endsWith('/sriov_numvfs')) {
       this.makeVirtual(posix.dirname(real), Number(text), fail);
     } else if (real.endsWith('/nr_hugepages')) {
-      const limit = Number(this.readText(`${posix.dirname(real)}/limit`) ?? text);
-      this.setText(real, `${Math.min(Number(text), limit)}\n`);
-    } else if (/\/parameters\//.test(real)) {
+      this.resizePool(posix.dirname(real), Number(text));
+    } else if (/\/(compact|compact_memory)$/.test(real)) this.compactions++;
+    else if (real === '/proc/sys/vm/drop_caches') this.drops++;
+    else if (/\/parameters\//.test(real)) {
       if (!/^[YNyn01]$/.test(text)) throw fail('EINVAL');
       this.setText(real, /^[Yy1]$/.test(text) ? 'Y\n' : 'N\n');
     } else this.setText(real, `${text}\n`);
+  }
+
+  /** A program maps pages, or gives them back. */
+  usePages(folder: string, count: number): void {
+    this.setText(
+      `${folder}/free_hugepages`,
+      `${Number(this.readText(`${folder}/free_hugepages`)) - count}\n`,
+    );
+  }
+
+  /** mm/hugetlb.c, set_max_huge_pages: surplus pages become ordinary ones first, and pages in use become surplus. */
+  private resizePool(folder: string, wanted: number): void {
+    const read = (name: string) => Number(this.readText(`${folder}/${name}`) ?? 0);
+    let total = read('nr_hugepages');
+    let free = read('free_hugepages');
+    let surplus = read('surplus_hugepages');
+    const { first, compacted, dropped } = this.faults.pieces ?? { first: 1e9, compacted: 0, dropped: 0 };
+    const taken = this.taken.get(folder) ?? 0;
+    surplus -= Math.max(0, Math.min(surplus, wanted - (total - surplus)));
+    const pieces = first + this.compactions * compacted + this.drops * dropped - taken;
+    const more = Math.max(0, Math.min(wanted - (total - surplus), pieces));
+    const fewer = Math.max(0, Math.min(total - surplus - wanted, free));
+    total += more - fewer;
+    free += more - fewer;
+    surplus += Math.max(0, total - surplus - wanted);
+    this.taken.set(folder, taken + more - fewer);
+    this.setText(`${folder}/nr_hugepages`, `${total}\n`);
+    this.setText(`${folder}/free_hugepages`, `${free}\n`);
+    this.setText(`${folder}/surplus_hugepages`, `${surplus}\n`);
+  }
+
+  mount(args: readonly string[]): void {
+    const [type = '', options = '', source = '', path = ''] = [args[1], args[3], args[4], args[5]];
+    if (this.nodes.get(path)?.kind !== 'dir') throw new HostError('write', path, { code: 'ENOENT' });
+    const shown = options
+      .split(',')
+      .map((option) => (option.startsWith('gid=') ? 'gid=1001' : option.replace('mode=0', 'mode=')))
+      .join(',');
+    this.setText(
+      '/proc/mounts',
+      `${this.readText('/proc/mounts')}${source} ${path} ${type} rw,relatime,${shown} 0 0\n`,
+    );
+  }
+
+  umount(path: string): void {
+    const busy = [...this.nodes].some(
+      ([fd, node]) =>
+        /^\/proc\/\d+\/fd\//.test(fd) && node.kind === 'link' && node.target.startsWith(`${path}/`),
+    );
+    if (busy) throw new HostError('write', path, { code: 'EBUSY' });
+    const lines = (this.readText('/proc/mounts') ?? '').split('\n');
+    this.setText('/proc/mounts', lines.filter((line) => line.split(' ')[1] !== path).join('\n'));
+    for (const name of [...(this.children.get(path) ?? [])]) this.drop(`${path}/${name}`);
   }
 
   private driverOf(device: string): string | undefined {
@@ -1080,6 +1143,12 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   chmod([mode = '', path = '']) {
     this.owner(path, { mode: Number.parseInt(mode, 8) });
   },
+  mount(args) {
+    this.mount(args);
+  },
+  umount(args) {
+    this.umount(args[0] ?? '');
+  },
   mkdir(args) {
     this.makeFolder(args.at(-1) ?? '');
   },
@@ -1108,6 +1177,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   nmcli: nothing,
   networkctl: nothing,
   systemctl: nothing,
+  'systemd-run': nothing,
   udevadm: nothing,
 };
 
