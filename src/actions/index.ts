@@ -1,4 +1,5 @@
 import { accessAction } from './access.ts';
+import { bootArgumentsAction } from './boot-arguments.ts';
 import type { Action } from './define.ts';
 import { driverAction } from './driver.ts';
 import { initramfsAction } from './initramfs.ts';
@@ -32,6 +33,7 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     nodeAction,
     persistAction,
     initramfsAction,
+    bootArgumentsAction,
   ];
 }
 
