@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { foreignArguments, mergeArguments } from '../formats/boot-line.ts';
+import { foreignArguments, mergeArguments, ownArguments, spelledAs } from '../formats/boot-line.ts';
 import { OWN } from '../formats/own-files.ts';
 import { ToolError } from '../host/errors.ts';
 import { type BootMemory, bootMemory, unknownArguments, wantedArguments } from '../plan/boot-arguments.ts';
@@ -27,9 +27,10 @@ export const bootArgumentsAction = defineAction({
 
   plan(context, note) {
     const { facts, profile } = context;
-    const wanted = wantedArguments(facts, profile, note);
+    const chosen = (facts.bootLoader.entries.value ?? []).find(({ isDefault }) => isDefault);
+    const wanted = spelledAs(chosen?.line ?? '', wantedArguments(facts, profile, note));
     const memory = bootMemory(facts.ownFiles.files);
-    const retired = (memory?.arguments ?? []).filter(
+    const retired = (memory?.added ?? []).filter(
       (old) => !wanted.some((text) => foreignArguments(old, [text]) === ''),
     );
     if (wanted.length === 0 && retired.length === 0) return [];
@@ -157,6 +158,7 @@ function step(context: PlanContext, kind: BootLoaderKind, entries: readonly Boot
   const number = 1 + numberOf(facts.ownFiles.files[OWN.bootArguments]?.value?.text);
   const written: BootMemory & { number: number } = {
     arguments: wanted,
+    added: wanted.filter((text) => memory?.added.includes(text) || !stands(text, entries)),
     bootId: facts.kernel.bootId.value ?? '',
     ...(trial ? { trial: digest([...wanted, `${number}`]) } : {}),
     unknown: unknown.length === 0 ? {} : { [release]: unknown },
@@ -197,6 +199,11 @@ function step(context: PlanContext, kind: BootLoaderKind, entries: readonly Boot
     summary: summary(order),
     commands: loader.commands(order, facts),
   };
+}
+
+function stands(text: string, entries: readonly BootEntry[]): boolean {
+  const line = entries.find(({ isDefault }) => isDefault)?.line ?? '';
+  return ownArguments(line, [text]).includes(text);
 }
 
 function summary({ after }: Order): string {

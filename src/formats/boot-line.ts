@@ -81,12 +81,34 @@ interface Split {
   readonly ours: readonly boolean[];
 }
 
-function split(text: string, keys: readonly Argument[]): Split {
+/** Of a retired key only the value that was ours: what others say of it is theirs again. */
+function split(text: string, keys: readonly Argument[], retired: readonly Argument[] = []): Split {
   const line = parseCommandLine(text);
   const kernel = line.parameters.slice(0, line.kernelEnd);
-  const own = new Set(slots(keys, defaultPages([...kernel, ...keys])));
-  const found = slots(kernel, defaultPages([...kernel, ...keys]));
-  return { line, ours: found.map((slot) => own.has(slot)) };
+  const pages = defaultPages([...kernel, ...keys]);
+  const own = new Set(slots(keys, pages));
+  const gone = slots(retired, pages);
+  const isGone = (slot: string, { value }: Argument) =>
+    gone.some(
+      (other, index) =>
+        other === slot && (slot.startsWith('hugepages of') || retired[index]?.value === value),
+    );
+  const ours = slots(kernel, pages).map((slot, index) => {
+    const parameter = kernel[index];
+    return own.has(slot) || (parameter !== undefined && isGone(slot, parameter));
+  });
+  return { line, ours };
+}
+
+/** Each argument as this line spells it already, where that does the same: `intel_iommu=on,sm_on` for `intel_iommu=on`. */
+export function spelledAs(text: string, wanted: readonly string[]): string[] {
+  const { line, ours } = split(text, wanted.map(parseArgument));
+  const present = line.parameters.filter((_, index) => ours[index]);
+  return wanted.map((one) => {
+    const want = parseArgument(one);
+    const same = present.find((other) => sameName(other.name, want.name) && satisfies(other, want));
+    return same === undefined || /[\s"'$\\]/.test(same.text) ? one : same.text;
+  });
 }
 
 /**
@@ -99,14 +121,14 @@ export function mergeArguments(
   retired: readonly string[] = [],
 ): string {
   const want = wanted.map(parseArgument);
-  const { line, ours } = split(text, [...want, ...retired.map(parseArgument)]);
+  const { line, ours } = split(text, want, retired.map(parseArgument));
   const present = line.parameters.slice(0, line.kernelEnd).filter((_, index) => ours[index]);
   const right =
     present.length === want.length &&
     // The order of hugepages counts; that of all else does not.
     inOrder(present, want) &&
     want.every((one) => present.some((other) => sameName(one.name, other.name) && satisfies(other, one)));
-  return right ? text : replaceOurs({ line, ours }, wanted);
+  return right ? text : replaceOurs({ line, ours }, spelledAs(text, wanted));
 }
 
 function inOrder(present: readonly Argument[], want: readonly Argument[]): boolean {

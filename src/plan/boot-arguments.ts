@@ -8,6 +8,8 @@ import { hugepageArguments } from './hugepage-arguments.ts';
 /** What was written to the boot line: OWN.bootArguments. */
 export interface BootMemory {
   readonly arguments: readonly string[];
+  /** Those of them that did not stand there before: a later profile may take them out again. */
+  readonly added: readonly string[];
   /** The boot in which it was written: in a later one it must be in force. */
   readonly bootId: string;
   /** Its digest, where it is tried once before it becomes the default. */
@@ -26,8 +28,6 @@ const NEEDS: Readonly<Record<string, string>> = {
   default_hugepagesz: 'HUGETLBFS',
   intel_iommu: 'INTEL_IOMMU',
 };
-
-const PAGES = /^(default_)?hugepages/;
 
 /** The arguments that this profile wants of this kernel, in their order. Pure. */
 export function wantedArguments(
@@ -86,9 +86,8 @@ function iommuArguments({ nics }: ResolvedProfile, { cpu }: Facts): string[] {
   return [];
 }
 
-/** Of arguments that may stand more than once none replaces another; those of hugepages go together. */
+/** Of arguments that may stand more than once none replaces another. */
 function sameKey(a: string, b: string): boolean {
-  if (PAGES.test(a) && PAGES.test(b)) return true;
   return foreignArguments(a, [b]) === '';
 }
 
@@ -126,10 +125,11 @@ export function bootMemory(files: Facts['ownFiles']['files']): BootMemory | unde
     const value = JSON.parse(text) as Partial<BootMemory>;
     const words = (list: unknown): list is string[] =>
       Array.isArray(list) && list.every((word) => typeof word === 'string');
-    if (!words(value.arguments) || typeof value.bootId !== 'string') return undefined;
+    if (!words(value.arguments) || !words(value.added) || typeof value.bootId !== 'string') return undefined;
     const unknown = Object.entries(value.unknown ?? {}).filter(([, list]) => words(list));
     return {
       arguments: value.arguments,
+      added: value.added,
       bootId: value.bootId,
       ...(typeof value.trial === 'string' ? { trial: value.trial } : {}),
       unknown: Object.fromEntries(unknown),

@@ -119,15 +119,18 @@ const cores = z.strictObject({
     .describe('CPU list of everything else; `auto` is every other online CPU'),
 });
 
-/** Goes through a shell, through GRUB's own language and through BLS files: nothing that any of them takes for syntax. */
-const KERNEL_ARGUMENT = /^[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
+/**
+ * Goes through a shell, through GRUB's own language and through BLS files: nothing that any of them takes for syntax.
+ * Hugepages have a key of their own, because their arguments count in pairs.
+ */
+const KERNEL_ARGUMENT = /^(?!(default_)?hugepages)[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
 
 const boot = z.strictObject({
   arguments: z
     .array(
       text(
         KERNEL_ARGUMENT,
-        'a kernel argument such as nosoftlockup or skew_tick=1, without blanks or quotes',
+        'a kernel argument such as nosoftlockup or skew_tick=1, without blanks or quotes; hugepages have their own key',
       ),
     )
     .default([])

@@ -130,7 +130,7 @@ async function generate(host: Host, order: Order): Promise<void> {
   if (wrong !== undefined)
     throw new ToolError('BOOT_ENTRIES_WRONG', `the new grub.cfg is not used: ${wrong}`, {
       subject: CONFIG,
-      hint: `look for another file in /etc/default/grub.d that sorts after ${posix.basename(OWN.grubDefault)}`,
+      hint: `when other settings of GRUB were changed, run update-grub first; and look for a file in /etc/default/grub.d that sorts after ${posix.basename(OWN.grubDefault)}`,
     });
 }
 

@@ -1,5 +1,5 @@
 import { entryOptions, withOptions } from '../../formats/boot-entry.ts';
-import { foreignArguments, mergeArguments, restoreArguments } from '../../formats/boot-line.ts';
+import { foreignArguments, mergeArguments, ownArguments, restoreArguments } from '../../formats/boot-line.ts';
 import type { Host, ReadHost } from '../../host/host.ts';
 import { bootLoaderProbe } from '../../probes/boot-loader.ts';
 import type { BootEntry, BootLoaderKind, Facts } from '../../probes/facts.ts';
@@ -106,42 +106,44 @@ export function editedEntry(text: string, edit: (line: string) => string): strin
   return edited === line ? text : withOptions(text, edited);
 }
 
-/** As it was, byte for byte, unless others have changed the arguments since: then ours alone go. */
+/** What a file holds as a boot line, and the file with another one: `editedLine`, `editedEntry`. */
+type Edited = (text: string, edit: (line: string) => string) => string;
+
+function lineOf(text: string, edited: Edited): string {
+  let line = '';
+  edited(text, (found) => {
+    line = found;
+    return found;
+  });
+  return line;
+}
+
+/**
+ * As it was, byte for byte, unless others have changed the arguments since: then ours alone go. An entry that is gone went
+ * with its kernel.
+ */
 export function restoreFile(
   host: Host,
   path: string,
   before: FileBefore,
   order: Order,
-  edited: (text: string, edit: (line: string) => string) => string,
+  edited: Edited,
 ): void {
-  const text = host.readText(path);
-  if (text === undefined || before.text === null || text === before.text)
-    return putBack(
-      host,
-      path,
-      text === undefined && path.endsWith('.conf') ? { ...before, text: null } : before,
-    );
-  const [now, was] = [text, before.text].map((whole) => {
-    let line = '';
-    edited(whole, (found) => {
-      line = found;
-      return found;
-    });
-    return foreignArguments(line, ours(order));
-  });
-  if (now === was) return putBack(host, path, before);
-  const old = before.text;
-  host.replaceFile(
-    path,
-    edited(text, (line) => {
-      let before = '';
-      edited(old, (found) => {
-        before = found;
-        return found;
-      });
-      return restoreArguments(line, before, ours(order));
-    }),
-  );
+  const now = host.readText(path);
+  const was = before.text;
+  if (now === undefined && path.endsWith('.conf')) return;
+  if (now === undefined || was === null) {
+    putBack(host, path, before);
+    return;
+  }
+  const others = (text: string) => foreignArguments(lineOf(text, edited), ours(order));
+  if (others(now) === others(was)) {
+    putBack(host, path, before);
+    return;
+  }
+  const line = lineOf(was, edited);
+  const next = edited(now, (found) => restoreArguments(found, line, ours(order)));
+  if (next !== now) host.replaceFile(path, next);
 }
 
 /** What an undo should have made of each entry that is still there. */
@@ -150,6 +152,11 @@ export function notRestored(entries: readonly BootEntry[], order: Order, loader:
   for (const { id, line, path, managed, isDefault } of entries) {
     const was = loader.onlyDefault ? before.lines[before.chosen ?? ''] : before.lines[id];
     if (!managed || (loader.onlyDefault && !isDefault)) continue;
+    if (loader.onlyDefault && was !== undefined) {
+      // The tool puts arguments at the end, so that their order is not what it was.
+      const [now, then] = [line, was].map((text) => ownArguments(text, ours(order)).join(' '));
+      if (now === then) continue;
+    }
     const right =
       was === undefined
         ? mergeArguments(line, [], order.after.arguments)
