@@ -185,6 +185,7 @@ function step(context: PlanContext, kind: BootLoaderKind, entries: readonly Boot
   const after: BootAfter = {
     arguments: wanted,
     retired,
+    earlier: memory?.arguments ?? [],
     trial: written.trial ?? null,
     memory: `${JSON.stringify(written, null, 2)}\n`,
   };

@@ -5,7 +5,14 @@ import { parseSize } from './size.ts';
 /** A boot line with arguments of ours among those of others. Whatever is not ours stays as it is written. */
 
 /** Legal more than once, each with an effect of its own: one of ours is added, none of others is taken away. */
-const REPEATED = ['console', 'earlycon', 'memmap', 'pci', 'module_blacklist', 'modprobe.blacklist'];
+export const REPEATED: readonly string[] = [
+  'console',
+  'earlycon',
+  'memmap',
+  'pci',
+  'module_blacklist',
+  'modprobe.blacklist',
+];
 const CPU_LISTS = ['isolcpus', 'nohz_full', 'rcu_nocbs', 'irqaffinity', 'kthread_cpus'];
 /** Comma lists of which each word counts (drivers/iommu/intel/iommu.c, intel_iommu_setup; arch/x86/kernel/pci-dma.c). */
 const WORD_LISTS = ['intel_iommu', 'amd_iommu', 'iommu'];

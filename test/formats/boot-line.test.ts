@@ -96,7 +96,7 @@ describe('a boot line with arguments of ours', () => {
     const wanted = fc
       .subarray(['isolcpus=2', 'nohz_full=2-3', 'hugepagesz=2M', 'hugepages=64', 'console=ttyS0', 'pci=x'])
       .filter((list) => list.includes('hugepagesz=2M') === list.includes('hugepages=64'));
-    fc.assert(
+    void fc.assert(
       fc.property(line, wanted, (text, want) => {
         const merged = mergeArguments(text, want);
         expect(foreignArguments(merged, want)).toBe(foreignArguments(text, want));

@@ -99,8 +99,8 @@ function grubConfig(settings: string, fallback: string, parts: readonly string[]
   ]);
   return [
     '### BEGIN /etc/grub.d/00_header ###',
-    'if [ "${next_entry}" ] ; then',
-    '   set default="${next_entry}"',
+    'if [ "$next_entry" ] ; then',
+    '   set default="$next_entry"',
     '   set next_entry=',
     '   save_env next_entry',
     'else',

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { parseArgument } from '../../formats/boot-line.ts';
+import { parseArgument, REPEATED } from '../../formats/boot-line.ts';
 import { grubEntries, grubEnvironment } from '../../formats/grub-config.ts';
 import { OWN, TRIAL_ENTRY } from '../../formats/own-files.ts';
 import { ToolError } from '../../host/errors.ts';
@@ -192,14 +192,16 @@ ${dropIn(order.after.arguments)}BYPASS_SETUP_END
 export function dropIn(wanted: readonly string[]): string {
   const names = [...new Set(wanted.map((text) => parseArgument(text).name))];
   const sizes = pageSizes(wanted);
-  const plain = names.filter((name) => !['hugepages', 'hugepagesz'].includes(name) && !isRepeated(name));
+  const plain = names.filter(
+    (name) => !['hugepages', 'hugepagesz'].includes(name) && !REPEATED.includes(name),
+  );
   const patterns = plain.flatMap((name) => {
     const pattern = name.replace(/[-_]/g, '[-_]');
     return [pattern, `${pattern}=*`, `\\"${pattern}=*`, `\\"${pattern}\\"`];
   });
-  const repeated = wanted.filter((text) => isRepeated(parseArgument(text).name));
-  const drop = [...patterns, ...repeated].join(' | ');
-  const arguments_ = wanted.join(' ');
+  const repeated = wanted.filter((text) => REPEATED.includes(parseArgument(text).name));
+  const single = wanted.filter((text) => !repeated.includes(text));
+  const drop = patterns.join(' | ');
   return `${HEADER}# Own kernel arguments are added; of these keys every other value is left out. All else is kept.
 bypass_setup_filter() {
   bypass_setup_rest=$1
@@ -237,14 +239,18 @@ ${drop === '' ? '' : `      ${drop}) continue ;;\n`}${pageCases(sizes)}    esac
 bypass_setup_filter "$GRUB_CMDLINE_LINUX"
 GRUB_CMDLINE_LINUX=$bypass_setup_line
 bypass_setup_filter "$GRUB_CMDLINE_LINUX_DEFAULT"
-GRUB_CMDLINE_LINUX_DEFAULT="\${bypass_setup_line:+$bypass_setup_line }${arguments_}"
-unset -f bypass_setup_filter
+GRUB_CMDLINE_LINUX_DEFAULT="\${bypass_setup_line:+$bypass_setup_line }${single.join(' ')}"
+${repeated.map(addOnce).join('')}unset -f bypass_setup_filter
 unset bypass_setup_rest bypass_setup_line bypass_setup_size bypass_setup_gap bypass_setup_word bypass_setup_part
 `;
 }
 
-const isRepeated = (name: string) =>
-  ['console', 'earlycon', 'memmap', 'pci', 'module_blacklist', 'modprobe.blacklist'].includes(name);
+/** Another of these changes nothing about those that stand there. */
+const addOnce = (text: string) => `case " $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT " in
+  *" ${text} "*) ;;
+  *) GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT ${text}" ;;
+esac
+`;
 
 /** The sizes of which we give pages, in all the ways they are written. */
 function pageSizes(wanted: readonly string[]): string[] {

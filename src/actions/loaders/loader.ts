@@ -28,6 +28,8 @@ export type BootAfter = {
   readonly arguments: readonly string[];
   /** Of ours, from an earlier profile, and wanted no longer. */
   readonly retired: readonly string[];
+  /** What an earlier profile wanted: its keys are ours too. */
+  readonly earlier: readonly string[];
   /** The digest of a line that is tried once; null: it is the default at once. */
   readonly trial: string | null;
   /** OWN.bootArguments. */
@@ -59,7 +61,7 @@ export interface Loader {
 
 /** Every key of ours, as arguments. */
 export function ours({ after }: Order): string[] {
-  return [...after.arguments, ...after.retired];
+  return [...after.arguments, ...after.earlier];
 }
 
 export function entriesOf(host: ReadHost): readonly BootEntry[] {

@@ -34,11 +34,11 @@ export const systemdBoot: Loader = {
       for (const argv of installs(host)) await run(host, argv, { timeout: INSTALL });
       return;
     }
-    const chosen = entriesOf(host).find(({ isDefault }) => isDefault);
-    if (chosen === undefined)
+    const chosen = chosenPath(order.before);
+    const path = trialPath(order);
+    if (chosen === undefined || path === undefined)
       throw new ToolError('BOOT_ENTRY_MISSING', 'there is no default entry', { subject: TRIAL_ENTRY });
-    const path = trialPath(chosen.path);
-    host.replaceFile(path, trialEntry(host.readText(chosen.path) ?? '', order));
+    host.replaceFile(path, trialEntry(host.readText(chosen) ?? '', order));
     const lines = installs(host).map((argv) => `${argv.join(' ')} &&`);
     writeTrial(
       host,
@@ -50,10 +50,10 @@ export const systemdBoot: Loader = {
 
   async takeBack(order, host) {
     const { before, after } = order;
-    const trial = trialPaths(host);
-    if (after.trial !== null && trial.length > 0) {
-      await run(host, ['bootctl', 'set-oneshot', '']);
-      for (const path of trial) host.remove(path);
+    const trial = trialPath(order);
+    if (after.trial !== null && trial !== undefined) {
+      if (host.stat(trial) !== undefined) await run(host, ['bootctl', 'set-oneshot', '']);
+      putBack(host, trial, { text: null, mode: null, folders: [] });
     }
     removeTrial(host, order);
     for (const [path, old] of Object.entries(before.files)) {
@@ -74,8 +74,9 @@ export const systemdBoot: Loader = {
   },
 
   left(order, host) {
-    const trial = trialPaths(host);
-    if (order.after.trial !== null && trial.length > 0) return `${trial.join(', ')} is left over`;
+    const trial = trialPath(order);
+    if (order.after.trial !== null && trial !== undefined && host.stat(trial) !== undefined)
+      return `${trial} is left over`;
     const line = order.before.files[KERNEL_CMDLINE];
     return line?.text === null && host.stat(KERNEL_CMDLINE) !== undefined
       ? `${KERNEL_CMDLINE} is still there`
@@ -84,14 +85,17 @@ export const systemdBoot: Loader = {
 };
 
 const entryId = (path: string) => posix.basename(path, '.conf');
-const trialPath = (path: string) => `${posix.dirname(path)}/${TRIAL_ENTRY}.conf`;
+
 const oneShot = (name: string) => [`bootctl set-oneshot ${name}`];
 
-function trialPaths(host: ReadHost): string[] {
-  return ['/boot', '/boot/efi', '/efi']
-    .map((folder) => `${folder}/loader/entries/${TRIAL_ENTRY}.conf`)
-    .filter((path) => host.stat(path) !== undefined);
+/** Beside the default entry. */
+function trialPath({ before }: Order): string | undefined {
+  const chosen = chosenPath(before);
+  return chosen && `${posix.dirname(chosen)}/${TRIAL_ENTRY}.conf`;
 }
+
+const chosenPath = ({ files, chosen }: Order['before']) =>
+  Object.keys(files).find((path) => path.endsWith(`/${chosen}.conf`));
 
 /** Without the file kernel-install takes the line of the running kernel; here it gets that of the default entry. */
 function nextLine({ before, after }: Order): string {
