@@ -15,7 +15,9 @@ export const bootc: Loader = {
 
   refuse({ bootLoader }, order) {
     const line = chosenLine(bootLoader.entries.value ?? []);
-    const foreign = ownArguments(line, ours(order)).filter((text) => !earlier(order).includes(text));
+    const foreign = ownArguments(line, ours(order)).filter(
+      (text) => ![...earlier(order), ...order.after.arguments].includes(text),
+    );
     if (foreign.length === 0) return;
     throw refused(
       'BOOT_ARGUMENT_OF_OTHERS',
@@ -25,10 +27,10 @@ export const bootc: Loader = {
     );
   },
 
-  commands: ({ after }) => [setOptions(after.arguments).join(' ')],
+  commands: (order) => [setOptions(added(order.after.memory)).join(' ')],
 
   async write({ after }, host) {
-    await run(host, setOptions(after.arguments), { timeout: 10 * 60_000 });
+    await run(host, setOptions(added(after.memory)), { timeout: 10 * 60_000 });
   },
 
   async takeBack(order, host) {
@@ -40,9 +42,13 @@ export const bootc: Loader = {
 
 /** What this source said before. */
 function earlier({ before }: Order): readonly string[] {
-  const text = before.files[OWN.bootArguments]?.text ?? null;
+  return added(before.files[OWN.bootArguments]?.text ?? null);
+}
+
+/** What the image gives is not given twice. */
+function added(text: string | null): readonly string[] {
   if (text === null) return [];
-  return bootMemory({ [OWN.bootArguments]: { value: { text, mode: 0 }, from: '' } })?.arguments ?? [];
+  return bootMemory({ [OWN.bootArguments]: { value: { text, mode: 0 }, from: '' } })?.added ?? [];
 }
 
 function setOptions(words: readonly string[]): string[] {
