@@ -70,12 +70,13 @@ export const bootArgumentsAction = defineAction({
     await loaderOf(order).write(order, host);
     const wrong = wrongEntries(entriesOf(host), order, loaderOf(order));
     if (wrong !== undefined) throw new ToolError('BOOT_ENTRIES_WRONG', wrong, { subject: change.target });
-    host.replaceFile(OWN.bootArguments, order.after.memory);
+    host.replaceFile(OWN.bootArguments, order.after.memory.text);
   },
 
   verify(change, host) {
     const order = orderOf(change);
-    if (host.readText(OWN.bootArguments) !== order.after.memory) return `${OWN.bootArguments} is not written`;
+    if (host.readText(OWN.bootArguments) !== order.after.memory.text)
+      return `${OWN.bootArguments} is not written`;
     return wrongEntries(entriesOf(host), order, loaderOf(order));
   },
 
@@ -187,7 +188,7 @@ function step(context: PlanContext, kind: BootLoaderKind, entries: readonly Boot
     retired,
     earlier: memory?.arguments ?? [],
     trial: written.trial ?? null,
-    memory: `${JSON.stringify(written, null, 2)}\n`,
+    memory: { text: `${JSON.stringify(written, null, 2)}\n` },
   };
   const order = { before, after };
   loader.refuse?.(facts, order);
@@ -207,10 +208,12 @@ function stands(text: string, entries: readonly BootEntry[]): boolean {
   return ownArguments(line, [text]).includes(text);
 }
 
-function summary({ after }: Order): string {
+function summary({ before, after }: Order): string {
   if (after.arguments.length === 0) return `take out of the boot line: ${after.retired.join(' ')}`;
   const verb = after.trial === null ? 'boot with' : 'try once to boot with';
-  return `${verb} ${after.arguments.join(' ')}`;
+  const old = ownArguments(before.lines[before.chosen ?? ''] ?? '', [...after.arguments, ...after.earlier]);
+  const gone = old.filter((text) => !after.arguments.includes(text));
+  return `${verb} ${after.arguments.join(' ')}${gone.length === 0 ? '' : ` instead of ${gone.join(' ')}`}`;
 }
 
 function loaderFile(

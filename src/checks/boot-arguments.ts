@@ -76,7 +76,7 @@ function judgeRunning(memory: BootMemory, { kernel, bootLoader, ownFiles }: Fact
   const list = lost.join(' ');
   if (memory.bootId === kernel.bootId.value)
     return { ...judged, result: 'fail', sentence: `waits for a reboot: ${list}`, remedy: 'reboot' };
-  const result = ownFiles.files[OWN.trialResult]?.value?.text.trim();
+  const result = trialResult(ownFiles);
   if (memory.trial !== undefined && result !== 'passed') {
     return {
       ...judged,
@@ -93,6 +93,8 @@ function judgeRunning(memory: BootMemory, { kernel, bootLoader, ownFiles }: Fact
   };
 }
 
+const trialResult = ({ files }: Facts['ownFiles']) => files[OWN.trialResult]?.value?.text.trim();
+
 function missing(line: string, { arguments: wanted }: BootMemory): string[] {
   if (mergeArguments(line, wanted) === line) return [];
   const lost = wanted.filter((text) => mergeArguments(line, [text]) !== line);
@@ -100,7 +102,7 @@ function missing(line: string, { arguments: wanted }: BootMemory): string[] {
   return lost.length > 0 ? lost : [...wanted];
 }
 
-function judgeEntries(memory: BootMemory, { bootLoader }: Facts): Judgement[] {
+function judgeEntries(memory: BootMemory, { bootLoader, ownFiles }: Facts): Judgement[] {
   const { entries } = bootLoader;
   const judged = { subject: 'boot entries' };
   if (entries.absent !== undefined) {
@@ -114,7 +116,7 @@ function judgeEntries(memory: BootMemory, { bootLoader }: Facts): Judgement[] {
       },
     ];
   }
-  if (memory.trial !== undefined) return [];
+  if (memory.trial !== undefined && trialResult(ownFiles) !== 'passed') return [];
   const deployed = ['rpm-ostree', 'bootc'].includes(bootLoader.loader.value ?? '');
   const managed = entries.value.filter(({ managed, isDefault }) => managed && (isDefault || !deployed));
   const wrong = managed.filter(({ line }) => missing(line, memory).length > 0);

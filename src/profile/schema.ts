@@ -123,7 +123,7 @@ const cores = z.strictObject({
  * Goes through a shell, through GRUB's own language and through BLS files: nothing that any of them takes for syntax.
  * Hugepages have a key of their own, because their arguments count in pairs.
  */
-const KERNEL_ARGUMENT = /^(?!(default_)?hugepages)[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
+const KERNEL_ARGUMENT = /^(?!(default_)?hugepages)[A-Za-z][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
 
 const boot = z.strictObject({
   arguments: z

@@ -27,10 +27,10 @@ export const bootc: Loader = {
     );
   },
 
-  commands: (order) => [setOptions(added(order.after.memory)).join(' ')],
+  commands: (order) => [setOptions(added(order.after.memory.text)).join(' ')],
 
   async write({ after }, host) {
-    await run(host, setOptions(added(after.memory)), { timeout: 10 * 60_000 });
+    await run(host, setOptions(added(after.memory.text)), { timeout: 10 * 60_000 });
   },
 
   async takeBack(order, host) {

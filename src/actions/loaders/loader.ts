@@ -33,7 +33,7 @@ export type BootAfter = {
   /** The digest of a line that is tried once; null: it is the default at once. */
   readonly trial: string | null;
   /** OWN.bootArguments. */
-  readonly memory: string;
+  readonly memory: { readonly text: string };
 };
 
 export interface Order {
