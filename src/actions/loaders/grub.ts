@@ -206,7 +206,6 @@ export function dropIn(wanted: readonly string[]): string {
 bypass_setup_filter() {
   bypass_setup_rest=$1
   bypass_setup_line=
-  bypass_setup_size=default
   while [ -n "$bypass_setup_rest" ]; do
     bypass_setup_gap=\${bypass_setup_rest%%[![:space:]]*}
     bypass_setup_rest=\${bypass_setup_rest#"$bypass_setup_gap"}
@@ -236,6 +235,7 @@ ${drop === '' ? '' : `      ${drop}) continue ;;\n`}${pageCases(sizes)}    esac
     bypass_setup_line=$bypass_setup_line$bypass_setup_gap$bypass_setup_word
   done
 }
+bypass_setup_size=default
 bypass_setup_filter "$GRUB_CMDLINE_LINUX"
 GRUB_CMDLINE_LINUX=$bypass_setup_line
 bypass_setup_filter "$GRUB_CMDLINE_LINUX_DEFAULT"
