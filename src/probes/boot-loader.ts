@@ -22,10 +22,10 @@ const LIMIT = 1 << 16;
 
 const TOOLS: Readonly<Record<Exclude<BootLoaderKind, 'uki' | 'raspberry-pi'>, readonly string[]>> = {
   'grub-debian': ['/usr/sbin/grub-mkconfig'],
-  'grub-bls': ['/usr/sbin/grubby', '/sbin/grubby'],
+  'grub-bls': ['/usr/sbin/grubby', '/usr/bin/grubby'],
   'rpm-ostree': ['/usr/bin/rpm-ostree'],
   bootc: ['/usr/bin/bootc'],
-  'systemd-boot': ['/usr/bin/kernel-install', '/bin/kernel-install'],
+  'systemd-boot': ['/usr/bin/kernel-install'],
   'ubuntu-core': ['/usr/bin/snap'],
 };
 
@@ -170,7 +170,8 @@ function entry(id: string, path: string, kernel: string, line: string): BootEntr
 
 function grubFile(host: ReadHost, path: string, env: string): Fact<BootEntry[]> {
   const saved = grubEnvironment(textOrNothing(host, env) ?? '').get('saved_entry');
-  return attribute(host, path, (text) => grubEntries(text, saved).map((found) => ({ ...found, path })));
+  const found = attribute(host, path, (text) => grubEntries(text, saved).map((one) => ({ ...one, path })));
+  return found.value?.length === 0 ? absent('missing', 'it has no entry', path) : found;
 }
 
 /** snapd, boot/modeenv.go: current_kernel_command_lines=["…"]; the last one is for the next boot. */

@@ -381,7 +381,7 @@ describe('the drop-in of GRUB, read by a real shell', () => {
     '[E3] [E10] %s: no argument of others is lost or changed, none of ours stands twice',
     (shell, ...options) => {
       let runs = 0;
-      fc.assert(
+      void fc.assert(
         fc.property(variable, variable, wanted, (common, standard, want) => {
           const text = `set -e\n${dropIn(want)}printf '%s\\0%s\\0' "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT"\nset | grep -c bypass_setup || :\n`;
           const env = {
