@@ -7,7 +7,7 @@ import type { KernelSimulator } from './kernel-simulator.ts';
 
 /** The tools of boot loaders, as far as they write boot lines. Shell files are read by a real shell. */
 
-export const VERSIONS = ['6.1.0-27-amd64', '6.1.0-28-amd64'] as const;
+const VERSIONS = ['6.1.0-27-amd64', '6.1.0-28-amd64'] as const;
 const ENTRIES = '/boot/loader/entries';
 
 export type LoaderName =
