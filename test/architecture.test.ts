@@ -79,7 +79,7 @@ describe('lists that a reader must be able to trust', () => {
       'src/actions/index.ts',
       [
         ...['define', 'index', 'nics', 'vf', 'judge', 'binding', 'interface', 'file', 'boot-script'],
-        ...['vfio-node', 'hugepage-room', 'kernel-write', 'run', 'sleep'],
+        ...['vfio-node', 'hugepage-room', 'kernel-write', 'run', 'sleep', 'boot-trial', 'loaders'],
       ],
     ],
   ])('every file of %s is in its index', (folder, index, helpers) => {

@@ -1,4 +1,5 @@
 import { accessAction } from './access.ts';
+import { bootArgumentsAction } from './boot-arguments.ts';
 import type { Action } from './define.ts';
 import { driverAction } from './driver.ts';
 import { hugepagesAction } from './hugepages.ts';
@@ -39,6 +40,7 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     persistAction,
     hugepagesPersistAction,
     initramfsAction,
+    bootArgumentsAction,
   ];
 }
 

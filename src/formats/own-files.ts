@@ -21,7 +21,21 @@ export const OWN = {
   hugepagesUnit: '/etc/systemd/system/bypass-setup-hugepages.service',
   hugepagesWants: '/etc/systemd/system/sysinit.target.d/91-bypass-setup-hugepages.conf',
   dracutModule: '/usr/lib/dracut/modules.d/90bypass-setup/module-setup.sh',
+  /** What was written to the boot line, and when. */
+  bootArguments: '/var/lib/bypass-setup/boot-arguments.json',
+  /** grub-mkconfig reads these after /etc/default/grub, in the order of their names. */
+  grubDefault: '/etc/default/grub.d/zz-bypass-setup.cfg',
+  /** The entry that is tried once. 41_custom comes before, so that no number of an entry changes. */
+  grubTrial: '/etc/grub.d/42_bypass_setup',
+  trialScript: '/etc/bypass-setup/boot-trial',
+  trialUnit: '/etc/systemd/system/bypass-setup-boot-trial.service',
+  trialWants: '/etc/systemd/system/multi-user.target.d/90-bypass-setup-boot-trial.conf',
+  /** What the trial came to; its script writes it. */
+  trialResult: '/var/lib/bypass-setup/boot-trial',
 } as const;
+
+/** The menu entry with the boot line that is tried once. */
+export const TRIAL_ENTRY = 'bypass-setup-trial';
 
 /** A secret: no probe reads it, so that it gets into no report, plan or journal. */
 export const VF_TOKEN = '/var/lib/bypass-setup/vf-token';

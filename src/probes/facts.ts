@@ -62,24 +62,53 @@ const machine = z.strictObject({
   ),
 });
 
+const bootLoaderKind = z.enum([
+  'ubuntu-core',
+  'grub-debian',
+  'grub-bls',
+  'rpm-ostree',
+  'bootc',
+  'systemd-boot',
+  'uki',
+  'raspberry-pi',
+]);
+
+const bootEntry = z.strictObject({
+  id: text.describe('as the loader calls it: a menu id of GRUB, the name of a file'),
+  path: text.describe('the file it stands in'),
+  kernel: text,
+  line: text.describe('what the kernel would get; variables of GRUB that are not known stay'),
+  managed: z
+    .boolean()
+    .describe(
+      'whether the loader gives it the boot line of this system: not for recovery, other systems, own entries',
+    ),
+  isDefault: z.boolean().describe('whether it is booted when nobody chooses'),
+});
+
 const bootLoader = z.strictObject({
   kinds: at(
-    z.array(
-      z.strictObject({
-        kind: z.enum([
-          'grub-debian',
-          'grub-bls',
-          'rpm-ostree',
-          'bootc',
-          'systemd-boot',
-          'uki',
-          'raspberry-pi',
-        ]),
-        evidence: text.describe('the path that shows it'),
-      }),
-    ),
+    z.array(z.strictObject({ kind: bootLoaderKind, evidence: text.describe('the path that shows it') })),
     'the files each loader keeps',
   ),
+  loader: at(
+    bootLoaderKind,
+    'the one that started this system: /sys/firmware/efi/efivars/LoaderInfo-*, StubInfo-*',
+  ),
+  tool: at(text, "the loader's own tool, which writes its entries"),
+  entries: at(
+    z.array(bootEntry),
+    '/boot/grub/grub.cfg; loader/entries/*.conf of /boot and the ESP; cmdline.txt; /var/lib/snapd/modeenv',
+  ),
+  files: z
+    .record(text, at(z.strictObject({ text, mode: count }), 'a file with a boot line in it, as it is'))
+    .describe('the entries that are files of their own, and what entries of kernels to come are made of'),
+  environment: at(
+    z.strictObject({ saved: text.nullable(), next: text.nullable(), options: text.nullable() }),
+    'grubenv: saved_entry, next_entry, kernelopts; /var/lib/snapd/state.json: dangerous-cmdline-append',
+  ),
+  /** GRUB cannot write to every device: next_entry would then stay for ever (grub-core/commands/loadenv.c). */
+  environmentDevice: at(z.strictObject({ device: text, type: text }), '/proc/mounts: where grubenv lies'),
   firmware: at(z.enum(['uefi', 'bios']), '/sys/firmware/efi'),
 });
 
@@ -552,6 +581,8 @@ export const factsSchema = z.strictObject({
 
 export type Facts = z.infer<typeof factsSchema>;
 export type ProbeName = keyof Facts;
+export type BootEntry = z.infer<typeof bootEntry>;
+export type BootLoaderKind = z.infer<typeof bootLoaderKind>;
 export type PciFunction = z.infer<typeof pciFunction>;
 export type NetworkInterface = z.infer<typeof networkInterface>;
 export type Carried = z.infer<typeof carried>;

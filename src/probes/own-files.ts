@@ -21,7 +21,8 @@ export const ownFilesProbe = defineProbe('ownFiles', (host): Own => {
   return {
     files: Object.fromEntries(paths.map((path) => [path, ownFile(host, path)])),
     vfToken: vfToken(host),
-    folders: folders(host, [...paths, ...units]),
+    // kernel-install's own, which may be missing.
+    folders: folders(host, [...paths, ...units, '/etc/kernel/cmdline']),
     initramfs: initramfs(host),
   };
 });

@@ -28,7 +28,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
     stack: wanted.stack,
     node: nodeOf(nic, facts),
   }));
-  const { service, persistent } = profile;
+  const { boot, service, persistent } = profile;
   // What depends on a NIC that is not there would only be said twice.
   const decided = <T>(wanted: T | 'auto' | undefined) =>
     wanted === 'auto' && found.length < profile.nics.length ? undefined : wanted;
@@ -39,6 +39,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
     nics: found.map(({ wanted, nic }) => resolveNic(wanted, nic, facts, report)),
     hugepages: hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, persistent, report),
     ...(cores === undefined ? {} : { cores }),
+    ...(boot === undefined ? {} : { boot }),
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,
   };

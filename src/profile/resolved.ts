@@ -70,6 +70,7 @@ export interface ResolvedProfile {
   readonly hugepages: readonly ResolvedHugepages[];
   /** CPU lists; undefined where the profile does not say. */
   readonly cores?: { readonly isolated: string; readonly housekeeping: string };
+  readonly boot?: { readonly arguments: readonly string[]; readonly trial: boolean };
   readonly service?: ServiceAccount;
   /** Whether the settings shall survive a reboot. */
   readonly persistent: boolean;

@@ -133,6 +133,30 @@ const cores = z.strictObject({
     .describe('CPU list of everything else; `auto` is every other online CPU'),
 });
 
+/**
+ * Goes through a shell, through GRUB's own language and through BLS files: nothing that any of them takes for syntax.
+ * Hugepages have a key of their own, because their arguments count in pairs.
+ */
+const KERNEL_ARGUMENT = /^(?!(default_)?hugepages)[A-Za-z][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
+
+const boot = z.strictObject({
+  arguments: z
+    .array(
+      text(
+        KERNEL_ARGUMENT,
+        'a kernel argument such as nosoftlockup or skew_tick=1, without blanks or quotes; hugepages have their own key',
+      ),
+    )
+    .default([])
+    .describe('further kernel arguments; each replaces other values of its key, and what `auto` would write'),
+  trial: z
+    .boolean()
+    .default(false)
+    .describe(
+      'whether a new boot line is tried once: it becomes the default only when the host came up well with it',
+    ),
+});
+
 const service = z.strictObject({
   user: text(ACCOUNT, 'the name of an account').describe('account that runs the application'),
   group: text(ACCOUNT, 'the name of a group')
@@ -169,6 +193,7 @@ export const profileSchema = z.strictObject({
     .union([z.literal('auto'), cores])
     .optional()
     .describe('which CPUs are isolated; `auto` takes whole cores near the NICs, at most half of the host'),
+  boot: boot.optional().describe('the boot line'),
   service: service.optional().describe('who runs the application'),
   persistent: z.boolean().default(true).describe('whether the settings shall survive a reboot'),
   validate: validation.optional().describe('how `validate` proves the data path'),

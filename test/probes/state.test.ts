@@ -350,13 +350,27 @@ describe('boot loaders', () => {
     varied('offline-sparse', changes).bootLoader.kinds;
 
   test('Debian, Red Hat, and none that is known', () => {
-    expect(smt.bootLoader).toEqual({
+    expect(smt.bootLoader).toMatchObject({
       kinds: known([{ kind: 'grub-debian', evidence: '/usr/sbin/update-grub' }], '/boot'),
+      loader: known('grub-debian', '/usr/sbin/update-grub'),
+      tool: known('/usr/sbin/grub-mkconfig', '/usr/sbin/grub-mkconfig'),
       firmware: known('uefi', '/sys/firmware/efi'),
     });
+    expect(
+      theValue(smt.bootLoader.entries).map(({ id, managed, isDefault }) => [id, managed, isDefault]),
+    ).toEqual([
+      ['gnulinux-simple-vg-root', true, true],
+      ['gnulinux-advanced-vg-root>gnulinux-6.1.0-28-amd64-advanced-vg-root', true, false],
+      ['gnulinux-advanced-vg-root>gnulinux-6.1.0-28-amd64-recovery-vg-root', false, false],
+    ]);
+    expect(theValue(bond.bootLoader.entries)).toMatchObject([
+      { managed: true, isDefault: true, path: expect.stringMatching(/^\/boot\/loader\/entries\/.*\.conf$/) },
+    ]);
     expect(theValue(bond.bootLoader.kinds)).toEqual([{ kind: 'grub-bls', evidence: '/boot/loader/entries' }]);
-    expect(sparse.bootLoader).toEqual({
+    expect(sparse.bootLoader).toMatchObject({
       kinds: absent('missing', 'no boot loader that is known here', '/boot'),
+      entries: absent('missing', 'no boot loader that is known here', '/boot'),
+      files: {},
       firmware: known('bios', '/sys/firmware/efi'),
     });
     expect(arm.bootLoader.firmware).toEqual(absent('missing', 'no /sys/firmware', '/sys/firmware'));
@@ -375,6 +389,47 @@ describe('boot loaders', () => {
     ['raspberry-pi', '/boot/firmware/cmdline.txt', '/boot/firmware/cmdline.txt'],
   ])('%s', (kind, path, evidence) => {
     expect(theValue(kinds({ [path]: '' }))).toEqual([{ kind, evidence }]);
+  });
+
+  test('of two that are installed, the one that says it was there', () => {
+    const variable = (text: string) => new Uint8Array([7, 0, 0, 0, ...Buffer.from(`${text}\0`, 'utf16le')]);
+    const both = {
+      '/boot/efi/EFI/systemd/systemd-bootx64.efi': '',
+      '/boot/grub/grub.cfg': '',
+      '/sys/firmware/efi/efivars/BootCurrent-8be4df61-93ca-11d2-aa0d-00e098032b8c': '',
+    };
+    const info = '/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
+    const loader = (changes: Readonly<Record<string, Change>>) =>
+      theValue(varied('offline-sparse', { ...both, ...changes }).bootLoader.loader);
+    expect(loader({})).toBe('grub-debian');
+    expect(loader({ [info]: variable('GRUB 2.12') })).toBe('grub-debian');
+    expect(loader({ [info]: variable('systemd-boot 252.39') })).toBe('systemd-boot');
+  });
+
+  test('[E4] of RHEL 8 the line stands in grubenv, and so does the default entry', () => {
+    const entry = (version: string) =>
+      `title x\nversion ${version}\nlinux /vmlinuz-${version}\noptions $kernelopts $tuned_params\n`;
+    const { entries } = varied('offline-sparse', {
+      '/boot/grub2/grubenv':
+        '# GRUB Environment Block\nsaved_entry=m-4.18.0-80\nkernelopts=root=/dev/x ro quiet \n####',
+      '/boot/loader/entries/m-4.18.0-80.conf': entry('4.18.0-80'),
+      '/boot/loader/entries/m-4.18.0-305.conf': entry('4.18.0-305'),
+    }).bootLoader;
+    expect(theValue(entries).map(({ id, line, isDefault }) => [id, line, isDefault])).toEqual([
+      ['m-4.18.0-305', 'root=/dev/x ro quiet  $tuned_params', false],
+      ['m-4.18.0-80', 'root=/dev/x ro quiet  $tuned_params', true],
+    ]);
+  });
+
+  test('without a word of it the newest kernel is the default', () => {
+    const entry = (version: string) => `version ${version}\nlinux /x\noptions a\n`;
+    const { entries } = varied('offline-sparse', {
+      '/boot/grub2/grub.cfg': '',
+      '/boot/loader/entries/m-6.1.9.conf': entry('6.1.9'),
+      '/boot/loader/entries/m-6.1.10.conf': entry('6.1.10'),
+      '/boot/loader/entries/m-0-rescue.conf': entry('0-rescue-9'),
+    }).bootLoader;
+    expect(theValue(entries).find(({ isDefault }) => isDefault)?.id).toBe('m-6.1.10');
   });
 
   test('bootc goes before the loader that it uses', () => {

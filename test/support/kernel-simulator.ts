@@ -13,6 +13,7 @@ import type {
   RunResult,
 } from '../../src/host/host.ts';
 import { LinkWalk } from '../../src/host/link-walk.ts';
+import { LOADER_PROGRAMS } from './boot-loaders.ts';
 
 /**
  * A host in memory whose writes behave like the kernel's. It starts from a recorded host; what a driver, a module or a
@@ -385,6 +386,8 @@ export class KernelSimulator implements Host {
     const refusal = this.faults.programs?.[name];
     if (refusal !== undefined) return failed(refusal);
     try {
+      const loader = LOADER_PROGRAMS[name];
+      if (loader !== undefined) return ok(loader(this, args));
       const found = PROGRAMS[name];
       if (found === undefined) throw new Error(`the simulator has no program ${name}`);
       return found.call(this, args, input) ?? ok();
