@@ -16,6 +16,7 @@ interface Option {
 const OPTIONS = {
   profile: { value: 'FILE', short: 'f', help: 'what this host shall be: YAML or JSON; - is standard input' },
   plan: { value: 'FILE', help: 'apply a plan kept by "plan --out", if the host is still the same' },
+  user: { value: 'NAME', help: 'also judge whether this account may use the NICs and hugepages' },
   root: { value: 'PATH', help: 'take this directory or recorded host instead of /' },
   out: { value: 'FILE', help: 'also keep the plan for "apply --plan"' },
   commands: { help: 'print what an administrator would type for the same' },
@@ -74,7 +75,7 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['root', 'measure', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'measure', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   validate: {
