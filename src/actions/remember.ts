@@ -31,9 +31,8 @@ function wanted(context: PlanContext): WantedFile[] {
   const old = parse(fileBefore(context, OWN.memory).text);
   const text = `${JSON.stringify({ ...old, ...Object.fromEntries(entries) }, null, 2)}\n`;
   const names = entries.map(([address]) => address).join(', ');
-  return [
-    { path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` },
-  ];
+  const what = entries.length === 1 ? 'was before it leaves' : 'were before they leave';
+  return [{ path: OWN.memory, text, summary: `${OWN.memory}: what ${names} ${what} the kernel` }];
 }
 
 /** One that is damaged is written anew; the action keeps its text for undo. */

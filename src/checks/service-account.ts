@@ -43,7 +43,7 @@ function judge(all: Case): Judgement[] {
         result: own.account.absent === 'missing' ? 'fail' : 'unknown',
         sentence: own.account.reason,
         evidence: [evidence(own.account, subject)],
-        remedy: `make it with: useradd --system ${subject}`,
+        ...(own.account.absent === 'missing' ? { remedy: `make it: useradd --system ${subject}` } : {}),
       },
     ];
   }

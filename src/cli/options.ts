@@ -50,7 +50,7 @@ const OPTIONS = {
   },
   output: { value: 'FILE', help: 'where to write (default: standard output)' },
   mask: { help: 'replace MAC addresses, serial numbers and host names by stand-ins' },
-  verbose: { help: 'show the evidence of each finding' },
+  verbose: { help: 'show more: the evidence of a finding, the commands of a change' },
   'no-color': { help: 'no colours; NO_COLOR in the environment does the same' },
   help: { help: 'show help' },
   version: { help: 'show the version' },

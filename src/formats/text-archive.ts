@@ -48,10 +48,10 @@ export function printArchive(entries: readonly ArchiveEntry[]): string {
 
 export function parseArchive(text: string): readonly ArchiveEntry[] {
   const lines = text.split('\n');
-  if (lines.pop() !== '')
-    throw new FormatError('host archive', text, 'it is cut off: the last line has no end');
   if (lines[0] !== HEADER)
     throw new FormatError('host archive', lines[0] ?? '', `the first line is not "${HEADER}"`);
+  if (lines.pop() !== '')
+    throw new FormatError('host archive', text, 'it is cut off: the last line has no end');
   const entries: ArchiveEntry[] = [];
   for (let i = 1; i < lines.length; ) {
     const head = lines[i] ?? '';
