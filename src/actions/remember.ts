@@ -1,3 +1,4 @@
+import { few } from '../formats/few.ts';
 import { OWN } from '../formats/own-files.ts';
 import type { PlanContext } from './define.ts';
 import { defineFileAction, fileBefore, type WantedFile } from './file.ts';
@@ -30,7 +31,7 @@ function wanted(context: PlanContext): WantedFile[] {
   if (entries.length === 0) return [];
   const old = parse(fileBefore(context, OWN.memory).text);
   const text = `${JSON.stringify({ ...old, ...Object.fromEntries(entries) }, null, 2)}\n`;
-  const names = entries.map(([address]) => address).join(', ');
+  const names = few(entries.map(([address]) => address));
   const what = entries.length === 1 ? 'was before it leaves' : 'were before they leave';
   return [{ path: OWN.memory, text, summary: `${OWN.memory}: what ${names} ${what} the kernel` }];
 }

@@ -1,6 +1,6 @@
 import { nearest } from '../formats/nearest.ts';
-import { EXIT, ToolError } from '../host/errors.ts';
 import { wrap } from '../report/terminal.ts';
+import { usageError } from './arguments.ts';
 
 /** The one table of options: parser and help are made from it. */
 interface Option {
@@ -202,13 +202,8 @@ function commandName(word: string): CommandName {
   );
 }
 
-function usage(code: string, subject: string, message: string, hint?: string): ToolError {
-  return new ToolError(code, message, {
-    subject,
-    exitCode: EXIT.usage,
-    hint: hint ?? 'see: bypass-setup --help',
-  });
-}
+const usage = (code: string, subject: string, message: string, hint?: string) =>
+  usageError(subject, message, hint, code);
 
 export function helpText(command: CommandName | undefined): string {
   if (command === undefined) {

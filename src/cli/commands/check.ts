@@ -1,10 +1,10 @@
 import { judge, verdictOf } from '../../checks/index.ts';
-import { EXIT, ToolError } from '../../host/errors.ts';
+import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
-import { seconds } from '../arguments.ts';
+import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
@@ -54,11 +54,11 @@ export const runCheck: CommandRunner = async (context) => {
 
 function measuringTime({ measure: text, root }: Context['values']): number {
   if (root !== undefined && root !== '/') {
-    throw new ToolError('USAGE', 'cannot be measured: it is not the running machine', {
-      subject: `--root ${root}`,
-      exitCode: EXIT.usage,
-      hint: 'leave out --measure or --root',
-    });
+    throw usageError(
+      `--root ${root}`,
+      'cannot be measured: it is not the running machine',
+      'leave out --measure or --root',
+    );
   }
   return seconds('--measure', text ?? '');
 }
