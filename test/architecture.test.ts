@@ -71,9 +71,11 @@ describe('lists that a reader must be able to trust', () => {
         'connections',
         'routing',
         'storage',
+        // Asked for by name.
+        'service-account',
       ],
     ],
-    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic']],
+    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic', 'service-account']],
     [
       'src/actions',
       'src/actions/index.ts',

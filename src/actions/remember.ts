@@ -1,3 +1,4 @@
+import { few } from '../formats/few.ts';
 import { isUserspace } from '../formats/nic-drivers.ts';
 import { OWN } from '../formats/own-files.ts';
 import { currentDriver } from './binding.ts';
@@ -44,10 +45,9 @@ function wanted(context: PlanContext): WantedFile[] {
   if (entries.length === 0) return [];
   const old = parse(fileBefore(context, OWN.memory).text);
   const text = `${JSON.stringify({ ...old, ...Object.fromEntries(entries) }, null, 2)}\n`;
-  const names = entries.map(([address]) => address).join(', ');
-  return [
-    { path: OWN.memory, text, summary: `${OWN.memory}: what ${names} was before it leaves the kernel` },
-  ];
+  const names = few(entries.map(([address]) => address));
+  const what = entries.length === 1 ? 'was before it leaves' : 'were before they leave';
+  return [{ path: OWN.memory, text, summary: `${OWN.memory}: what ${names} ${what} the kernel` }];
 }
 
 /** One that is damaged is written anew; the action keeps its text for undo. */

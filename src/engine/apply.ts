@@ -1,3 +1,4 @@
+import { changeTitle } from '../formats/change-title.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import type { Change } from '../plan/change.ts';
 import { arm, deadlineIn, disarm } from './dead-man.ts';
@@ -103,7 +104,7 @@ async function applyChange(engine: Engine, journal: Journal, change: Change): Pr
     throw error;
   }
   journal.announce({ line: 'done', change: change.id });
-  engine.say(`done: ${change.target}: ${change.summary}`);
+  engine.say(`done: ${changeTitle(change)}`);
 }
 
 /** Between two changes, never in one. */
@@ -150,7 +151,7 @@ function refuseWhatChanged(shown: Survey, now: Survey): void {
 }
 
 function notConverged(still: readonly Change[]): ToolError {
-  const list = still.map(({ target, summary }) => `${target}: ${summary}`).join('; ');
+  const list = still.map(changeTitle).join('; ');
   return new ToolError('NOT_CONVERGED', `after all changes there would be more to do: ${list}`, {
     hint: 'something else changes this host at the same time, or this is a defect',
   });

@@ -556,6 +556,49 @@ const ownFiles = z.strictObject({
   ),
 });
 
+const id = z.strictObject({ name: text, gid: count });
+const permissions = z.strictObject({
+  path: text,
+  uid: count,
+  gid: count,
+  mode: count,
+});
+
+/** Read only when somebody asks about an account: src/probes/service-account.ts. */
+export const serviceAccountSchema = z.strictObject({
+  account: at(z.strictObject({ name: text, uid: count, gid: count }), '/etc/passwd'),
+  groups: at(z.array(id), '/etc/group: its own, those it is a member of, and those that the unit adds'),
+  unit: at(
+    z.strictObject({
+      name: text,
+      files: z.array(text).describe('the unit and its drop-ins, in the order of their effect'),
+      settings: z.record(text, z.array(text)).describe('[Service]; the last value counts, or all of a list'),
+    }),
+    '/etc/systemd/system, /run/systemd/system, /usr/lib/systemd/system, with drop-ins',
+  ),
+  unitDefaults: at(z.record(text, z.array(text)), '/etc/systemd/system.conf and its drop-ins, [Manager]'),
+  login: at(
+    z.strictObject({
+      lockedMemory: text.nullable().describe('soft limit in KiB or `unlimited`; null where no line sets it'),
+      realtimePriority: text.nullable(),
+    }),
+    '/etc/security/limits.conf and limits.d',
+  ),
+  paths: at(
+    z.array(permissions),
+    '/dev/vfio, /dev/uio*, hugetlbfs mounts, and the folders above them; access lists are not read',
+  ),
+  cgroup: at(
+    z.strictObject({
+      cpus: cpuList.nullable().describe('cpuset.cpus.effective; null where the controller is off'),
+      hugetlb: z.record(text, text).describe('hugetlb.*.max, the least of it and the groups above'),
+    }),
+    '/sys/fs/cgroup/<slice of the unit or of the user>',
+  ),
+  runningLockedMemory: at(text, '/proc/*/limits of a process of the unit, bytes or `unlimited`'),
+  selinux: at(z.boolean(), '/sys/fs/selinux/enforce'),
+});
+
 /** One property per probe; src/probes/index.ts lists them. */
 export const factsSchema = z.strictObject({
   kernel,
@@ -580,6 +623,7 @@ export const factsSchema = z.strictObject({
 });
 
 export type Facts = z.infer<typeof factsSchema>;
+export type ServiceAccount = z.infer<typeof serviceAccountSchema>;
 export type ProbeName = keyof Facts;
 export type BootEntry = z.infer<typeof bootEntry>;
 export type BootLoaderKind = z.infer<typeof bootLoaderKind>;

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { validateResult } from '../native/messages.ts';
 import { changeSchema, list, refusalSchema } from '../plan/document.ts';
-import { factsSchema } from '../probes/facts.ts';
+import { factsSchema, serviceAccountSchema } from '../probes/facts.ts';
 
 const text = z.string();
 
@@ -55,6 +55,7 @@ export const fullReportSchema = z.strictObject({
     .optional()
     .describe('what the machine calls itself; for the reader, judged by nothing'),
   probe: probeReportSchema,
+  account: serviceAccountSchema.optional().describe('with --user or a profile that names a service account'),
   check: checkReportSchema,
 });
 

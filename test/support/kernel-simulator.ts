@@ -672,7 +672,9 @@ export class KernelSimulator implements Host {
     const mac = `02:00:5e:0${index}:${address.slice(5, 7)}:00`;
     this.hardware.set(address, {
       driver: 'iavf',
-      interfaces: [{ name: `${net ?? 'vf'}v${index}`, below: '', mac, permanent: mac, files: [] }],
+      interfaces: [
+        { name: `${net ?? `vf${address.slice(5, 7)}`}v${index}`, below: '', mac, permanent: mac, files: [] },
+      ],
     });
     this.probe(device, (code) => new HostError('write', device, { code }));
   }
