@@ -12,21 +12,19 @@ import {
   linkVirtualFunction,
 } from '../test/support/host-builder.ts';
 
-const CORES = 128;
 const NODES = 8;
 const PHYSICAL = 8;
 const VIRTUAL = 16;
-const OTHERS = 264;
-const INTERRUPTS = 1200;
+const OTHERS = 376;
 
 /**
- * As much host as a server has today: 256 CPUs in 32 cache domains on 8 nodes, 400 PCI functions of which 136 are for
- * the network, 1,200 interrupts.
+ * As much host as a server has today: 256 CPUs in 32 cache domains on 8 nodes, 512 PCI functions of which 136 are for
+ * the network, 1,200 interrupts; or as many functions in a smaller one.
  */
-export function largeServer(): string {
+export function largeServer(cores = 128, interrupts = 1200): string {
   const host = new HostBuilder();
-  const cpus = Array.from({ length: 2 * CORES }, (_, cpu) => cpu);
-  const all = `0-${2 * CORES - 1}`;
+  const cpus = Array.from({ length: 2 * cores }, (_, cpu) => cpu);
+  const all = `0-${2 * cores - 1}`;
   host.lines('/proc/sys/kernel', {
     osrelease: '6.12.0',
     'random/boot_id': '00000000-0000-4000-8000-000000000000',
@@ -42,16 +40,16 @@ export function largeServer(): string {
     nohz_full: '16-31',
   });
   const core = (index: number) => ({
-    cpus: [index, index + CORES],
-    package: index < CORES / 2 ? 0 : 1,
+    cpus: [index, index + cores],
+    package: index < cores / 2 ? 0 : 1,
     core: index,
   });
-  const cores = Array.from({ length: CORES }, (_, index) => core(index));
-  const caches = Array.from({ length: 32 }, (_, index) => ({
-    cpus: [0, CORES].flatMap((first) => [0, 1, 2, 3].map((cpu) => first + 4 * index + cpu)),
+  const pairs = Array.from({ length: cores }, (_, index) => core(index));
+  const caches = Array.from({ length: cores / 4 }, (_, index) => ({
+    cpus: [0, cores].flatMap((first) => [0, 1, 2, 3].map((cpu) => first + 4 * index + cpu)),
     size: '32768K',
   }));
-  addCpus(host, cores, caches);
+  addCpus(host, pairs, caches);
   for (const cpu of cpus) {
     host.lines(`/sys/devices/system/cpu/cpufreq/policy${cpu}`, {
       related_cpus: cpu,
@@ -63,11 +61,11 @@ export function largeServer(): string {
     });
   }
   for (let id = 0; id < NODES; id++) {
-    const size = CORES / NODES;
+    const size = cores / NODES;
     const range = (first: number) => `${first + id * size}-${first + (id + 1) * size - 1}`;
     addNode(host, {
       id,
-      cpus: `${range(0)},${range(CORES)}`,
+      cpus: `${range(0)},${range(cores)}`,
       distance: Array.from({ length: NODES }, (_, other) => (other === id ? 10 : 32)).join(' '),
       total: 98_304_000,
       free: 60_000_000,
@@ -75,10 +73,18 @@ export function largeServer(): string {
     });
   }
   addFunctions(host);
+  for (const name of ['vfio', 'vfio_pci', 'vfio_iommu_type1'])
+    host.lines(`/sys/module/${name}`, { initstate: 'live' });
+  const links = Array.from({ length: PHYSICAL }, (_, index) => ({
+    name: `eth${index}`,
+    index: index + 2,
+    permanentAddress: macOf(index),
+  }));
+  host.answers({ links, addresses: [], routes: [], rules: [], neighbours: [], drivers: {} });
   addInterrupts(
     host,
     cpus,
-    Array.from({ length: INTERRUPTS }, (_, index) => ({
+    Array.from({ length: interrupts }, (_, index) => ({
       irq: 100 + index,
       chip: `IR-PCI-MSIX-0000:${bus(index % PHYSICAL)}:00.0 ${index}-edge`,
       action: `ice-eth${index % PHYSICAL}-TxRx-${index}`,
@@ -88,6 +94,23 @@ export function largeServer(): string {
   );
   return host.archive();
 }
+
+/** What it shall be: all its virtual functions, each found by its address, are opened by one account. */
+export function largeProfile(): string {
+  const nics = Array.from({ length: PHYSICAL * VIRTUAL }, (_, index) => ({
+    name: `vf${index}`,
+    match: { address: virtualAddress(Math.floor(index / VIRTUAL), index % VIRTUAL) },
+    role: 'data',
+    stack: 'dpdk',
+  }));
+  return JSON.stringify({ version: 1, nics, service: { user: 'trader' } });
+}
+
+function virtualAddress(physical: number, number: number): string {
+  return `0000:${bus(physical)}:${(2 + (number >> 3)).toString(16).padStart(2, '0')}.${number & 7}`;
+}
+
+const macOf = (index: number) => `02:00:00:00:00:0${index}`;
 
 const bus = (index: number) => (0x10 + index).toString(16);
 
@@ -109,12 +132,12 @@ function addFunctions(host: HostBuilder): void {
     addInterface(host, {
       name: `eth${index}`,
       index: index + 2,
-      address: `02:00:00:00:00:0${index}`,
+      address: macOf(index),
       device: physical,
       queues: 64,
     });
     for (let number = 0; number < VIRTUAL; number++) {
-      const address = `0000:${bus(index)}:${(2 + (number >> 3)).toString(16).padStart(2, '0')}.${number & 7}`;
+      const address = virtualAddress(index, number);
       const virtual = addPci(host, {
         ...common,
         address,

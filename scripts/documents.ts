@@ -9,6 +9,7 @@ import {
   explainReportSchema,
   fullReportSchema,
   probeReportSchema,
+  resumeReportSchema,
   runsReportSchema,
   undoReportSchema,
 } from '../src/report/report.ts';
@@ -24,6 +25,7 @@ const documents = {
   validate: validateResult,
   plan: planDocumentSchema,
   apply: applyReportSchema,
+  resume: resumeReportSchema,
   undo: undoReportSchema,
   runs: runsReportSchema,
   explain: explainReportSchema,

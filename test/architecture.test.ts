@@ -71,15 +71,18 @@ describe('lists that a reader must be able to trust', () => {
         'connections',
         'routing',
         'storage',
+        // Asked for by name.
+        'service-account',
       ],
     ],
-    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic']],
+    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic', 'service-account']],
     [
       'src/actions',
       'src/actions/index.ts',
       [
         ...['define', 'index', 'nics', 'vf', 'judge', 'binding', 'interface', 'file', 'boot-script'],
-        ...['vfio-node', 'kernel-write', 'run', 'sleep', 'refused', 'isolation-script'],
+        ...['vfio-node', 'hugepage-room', 'kernel-write', 'run', 'sleep', 'refused', 'isolation-script'],
+        ...['boot-trial', 'loaders'],
       ],
     ],
   ])('every file of %s is in its index', (folder, index, helpers) => {

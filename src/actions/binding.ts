@@ -127,7 +127,7 @@ function bindCommands(address: string, old: string | null, wanted: string | null
   ];
 }
 
-function currentDriver(host: ReadHost, address: string): string | null {
+export function currentDriver(host: ReadHost, address: string): string | null {
   const target = host.readLink(`${DEVICES}/${address}/driver`);
   return target === undefined ? null : posix.basename(target);
 }

@@ -36,7 +36,11 @@ export function bootScript(nics: readonly BootNic[]): string {
     ].join(' '),
   );
   const drivers = [...new Set(nics.map(({ driver }) => driver))];
-  return `#!/bin/sh\n${HEADER}${TEXT.replaceAll('@DRIVERS@', drivers.join(' ')).replace('@NICS@', lines.join('\n'))}`;
+  const modules = drivers.flatMap((driver) =>
+    driver === 'vfio-pci' ? [driver, 'vfio_iommu_type1'] : [driver],
+  );
+  const loads = modules.map((module) => `modprobe -q ${module} || :`);
+  return `#!/bin/sh\n${HEADER}${TEXT.replace('@MODULES@', loads.join('\n')).replace('@NICS@', lines.join('\n'))}`;
 }
 
 const TEXT = `# Binds the NICs below to their user-space driver before a kernel driver makes an interface of them. A NIC is
@@ -137,8 +141,7 @@ nic() {
 # Without the module the override still keeps the kernel driver away until the second run.
 late=0
 [ "$1" = late ] && late=1
-for module in @DRIVERS@; do modprobe -q "$module" || :; done
-case " @DRIVERS@ " in *" vfio-pci "*) modprobe -q vfio_iommu_type1 || : ;; esac
+@MODULES@
 @NICS@
 [ "$late" = 0 ] || exit $failed
 exit 0

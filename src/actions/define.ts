@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Host, ReadHost } from '../host/host.ts';
 import type { Change } from '../plan/change.ts';
 import type { Facts } from '../probes/facts.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
@@ -29,6 +29,11 @@ export interface Action {
    * knows by the boot id and asks only `holdsBefore`.
    */
   revert(change: Change, host: Host): Promise<void>;
+  /**
+   * What the next boot shall bring, where `verify` sees only that it was asked for: undefined when it is in effect in the
+   * boot that runs now, else what is there instead, as a sentence.
+   */
+  inForce?(change: Change, host: ReadHost): string | undefined;
   /** Reads the host back: undefined when `before` holds, else what is left, as a sentence. */
   holdsBefore(change: Change, host: Host): string | undefined;
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { HostError } from '../host/errors.ts';
 import type { Host, ReadHost } from '../host/host.ts';
+import type { Change } from '../plan/change.ts';
 import { type Action, defineAction, type PlanContext, type Step } from './define.ts';
 import { refused, runAll } from './run.ts';
 
@@ -12,7 +13,7 @@ export type FileBefore = {
   readonly folders: readonly string[];
 };
 
-type After = {
+export type FileAfter = {
   /** null: there shall be no such file. */
   readonly text: string | null;
   readonly mode: number | null;
@@ -34,8 +35,12 @@ interface FileAction {
   wanted(context: PlanContext, note: (sentence: string) => void): WantedFile[];
   /** Files that an earlier profile may have asked for: they go when this one does not, if we wrote them. */
   owned?(context: PlanContext): readonly string[];
+  /** Why undo must leave the file for now, or undefined. */
+  neededFor?(change: Change, host: ReadHost): string | undefined;
   /** Programs that make a running service read the file. */
   refresh?(context: PlanContext, path: string): readonly (readonly string[])[];
+  /** What the file brings at the next boot; see `Action`. */
+  inForce?: Action['inForce'];
 }
 
 /** Who wrote a file and how to take it back: the first line of all that people may find. */
@@ -47,9 +52,17 @@ export function hasSystemd({ facts }: PlanContext): boolean {
 }
 
 /** An action whose every step is a file of ours: written whole, and taken back byte for byte with its folders. */
-export function defineFileAction({ name, wanted, owned, refresh = () => [] }: FileAction): Action {
+export function defineFileAction({
+  name,
+  wanted,
+  owned,
+  neededFor = () => undefined,
+  refresh = () => [],
+  inForce,
+}: FileAction): Action {
   return defineAction({
     name,
+    ...(inForce === undefined ? {} : { inForce }),
 
     plan(context, note) {
       const files = wanted(context, note);
@@ -63,24 +76,26 @@ export function defineFileAction({ name, wanted, owned, refresh = () => [] }: Fi
     },
 
     async apply(change, host) {
-      const { text, mode, refresh: programs } = change.after as After;
+      const { text, mode, refresh: programs } = change.after as FileAfter;
       if (text === null) host.remove(change.target);
       else host.replaceFile(change.target, text, mode ?? undefined);
       await runAll(host, programs);
     },
 
     verify(change, host) {
-      const { text, mode } = change.after as After;
+      const { text, mode } = change.after as FileAfter;
       return difference(host, change.target, text, mode);
     },
 
     async revert(change, host) {
+      if (neededFor(change, host) !== undefined) return;
       putBack(host, change.target, change.before as FileBefore);
-      await runAll(host, (change.after as After).refresh);
+      await runAll(host, (change.after as FileAfter).refresh);
     },
 
     holdsBefore(change, host) {
-      return notPutBack(host, change.target, change.before as FileBefore);
+      const left = notPutBack(host, change.target, change.before as FileBefore);
+      return left && (neededFor(change, host) ?? left);
     },
   });
 }
@@ -89,11 +104,11 @@ function isOurs({ facts }: PlanContext, path: string): boolean {
   return facts.ownFiles.files[path]?.value?.text.includes(HEADER) === true;
 }
 
-function writeStep(context: PlanContext, file: WantedFile, refresh: After['refresh']): Step[] {
+function writeStep(context: PlanContext, file: WantedFile, refresh: FileAfter['refresh']): Step[] {
   const mode = file.mode ?? 0o644;
   const before = fileBefore(context, file.path);
   if (before.text === file.text && before.mode === mode) return [];
-  const after: After = { text: file.text, mode, refresh };
+  const after: FileAfter = { text: file.text, mode, refresh };
   return [
     {
       target: file.path,
@@ -110,8 +125,8 @@ function writeStep(context: PlanContext, file: WantedFile, refresh: After['refre
   ];
 }
 
-function removeStep(context: PlanContext, path: string, refresh: After['refresh']): Step {
-  const after: After = { text: null, mode: null, refresh };
+function removeStep(context: PlanContext, path: string, refresh: FileAfter['refresh']): Step {
+  const after: FileAfter = { text: null, mode: null, refresh };
   return {
     target: path,
     before: fileBefore(context, path),

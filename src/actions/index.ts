@@ -1,7 +1,11 @@
 import { accessAction } from './access.ts';
+import { bootArgumentsAction } from './boot-arguments.ts';
 import { cpusetAction } from './cpuset.ts';
 import type { Action } from './define.ts';
 import { driverAction } from './driver.ts';
+import { hugepagesAction } from './hugepages.ts';
+import { hugepagesPersistAction } from './hugepages-persist.ts';
+import { hugetlbfsMountAction } from './hugetlbfs-mount.ts';
 import { initramfsAction } from './initramfs.ts';
 import { irqAffinityAction } from './irq-affinity.ts';
 import { irqbalanceAction } from './irqbalance.ts';
@@ -26,6 +30,9 @@ import { vfTokenAction } from './vf-token.ts';
 /** Every action in the order in which a plan is applied; it is undone in the reverse order. */
 export function actionsWith(pause: Sleep): readonly Action[] {
   return [
+    // First, while memory is least fragmented, and because it can fail.
+    hugepagesAction,
+    hugetlbfsMountAction,
     moduleAction,
     noIommuAction,
     rememberAction,
@@ -39,7 +46,9 @@ export function actionsWith(pause: Sleep): readonly Action[] {
     accessAction,
     nodeAction,
     persistAction,
+    hugepagesPersistAction,
     initramfsAction,
+    bootArgumentsAction,
     settingAction,
     settingFilesAction,
     systemdAffinityAction,

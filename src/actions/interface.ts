@@ -29,6 +29,8 @@ export type InterfaceState = {
   readonly up: boolean;
   readonly master: string | null;
   readonly addresses: readonly string[];
+  /** By address. */
+  readonly broadcasts: Readonly<Record<string, string>>;
   readonly routes: readonly Route[];
 };
 
@@ -53,6 +55,7 @@ export function interfaceStates({ facts }: PlanContext, found: PciFunction): Int
         up: entry.carrier.absent === undefined,
         master: entry.master,
         addresses: entry.addresses,
+        broadcasts: entry.broadcasts,
         routes: routes.map(({ family, destination, table, gateway, priority, source }) => ({
           family,
           destination,
@@ -108,7 +111,7 @@ async function restoreInterface(host: Host, current: string, state: InterfaceSta
   }
   if (isUp(host, name) !== state.up) await link(name, state.up ? 'up' : 'down');
   for (const address of lostAddresses(host, state))
-    await run(host, ['ip', 'address', 'replace', address, 'dev', name]);
+    await run(host, ['ip', 'address', 'replace', address, ...broadcastOf(state, address), 'dev', name]);
   for (const route of lostRoutes(host, state)) await run(host, routeCommand(route, name));
 }
 
@@ -174,6 +177,12 @@ function lostAddresses(host: ReadHost, { name, addresses }: InterfaceState): str
   const answer = host.ask('addresses');
   const present = 'answer' in answer ? answer.answer.filter((entry) => entry.interface === index) : [];
   return addresses.filter((address) => !present.some((entry) => entry.address === address));
+}
+
+/** Without it iproute2 sets none. */
+function broadcastOf({ broadcasts }: InterfaceState, address: string): string[] {
+  const broadcast = broadcasts[address];
+  return broadcast === undefined ? [] : ['broadcast', broadcast];
 }
 
 function lostRoutes(host: ReadHost, { name, routes }: InterfaceState): Route[] {

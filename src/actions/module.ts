@@ -11,7 +11,7 @@ type Before = {
 
 /**
  * What each driver needs. vfio_iommu_type1 is no dependency of vfio-pci, and without it no container can be made
- * (drivers/vfio/container.c). vfio_virqfd is never named: it is a part of vfio since Linux 6.2.
+ * (drivers/vfio/container.c). vfio_virqfd is never loaded by name: it is a part of vfio since Linux 6.2.
  */
 const MODULES: Readonly<Record<UserspaceDriver, readonly string[]>> = {
   'vfio-pci': ['vfio_pci', 'vfio_iommu_type1'],
@@ -21,7 +21,7 @@ const MODULES: Readonly<Record<UserspaceDriver, readonly string[]>> = {
 
 /** All that modprobe brings with them, in an order in which each can be unloaded. */
 const UNLOAD: Readonly<Record<UserspaceDriver, readonly string[]>> = {
-  'vfio-pci': ['vfio_pci', 'vfio_pci_core', 'vfio_iommu_type1', 'vfio'],
+  'vfio-pci': ['vfio_pci', 'vfio_pci_core', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio'],
   uio_pci_generic: ['uio_pci_generic', 'uio'],
   igb_uio: ['igb_uio', 'uio'],
 };
@@ -45,6 +45,8 @@ export const moduleAction = defineAction({
   },
 
   async revert(change, host) {
+    // rmmod takes a driver from the devices that are bound to it without asking, unless a process holds them.
+    if (boundTo(host, change.target).length > 0) return;
     for (const name of surplus(change.target, change.before as Before, host)) {
       // One that is in use stays, and `holdsBefore` tells: unloading by force would crash its user.
       await host.run(['rmmod', name], { timeout: 30_000 });
@@ -53,9 +55,16 @@ export const moduleAction = defineAction({
 
   holdsBefore(change, host) {
     const left = surplus(change.target, change.before as Before, host);
-    return left.length === 0 ? undefined : `${left.join(', ')} stays loaded: it is in use`;
+    if (left.length === 0) return undefined;
+    const bound = boundTo(host, change.target);
+    return `${left.join(', ')} stays loaded: ${bound.length === 0 ? 'it is in use' : `${bound.join(', ')} is bound to it`}`;
   },
 });
+
+/** PCI addresses of the devices on a driver. */
+function boundTo(host: ReadHost, driver: string): string[] {
+  return (host.list(`/sys/bus/pci/drivers/${driver}`) ?? []).filter((entry) => /^[0-9a-f]+:/.test(entry));
+}
 
 function moduleStep({ facts }: PlanContext, driver: UserspaceDriver): Step[] {
   const states = facts.userspaceIo.modules.value ?? {};
@@ -92,9 +101,9 @@ function moduleStep({ facts }: PlanContext, driver: UserspaceDriver): Step[] {
   ];
 }
 
-/** The probe does not look for vfio_pci_core: it comes with vfio_pci, and another driver may hold it. */
+/** The probe does not look for these: they come with vfio_pci, and another driver may hold them. */
 function wasLoadedWith(name: string, states: Readonly<Record<string, string>>): boolean {
-  return name === 'vfio_pci_core' && states.vfio_pci === 'loaded';
+  return ['vfio_pci_core', 'vfio_virqfd'].includes(name) && states.vfio_pci === 'loaded';
 }
 
 /** Loaded, or built into the kernel. */

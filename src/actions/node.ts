@@ -27,7 +27,7 @@ export const nodeAction = defineAction({
       return [
         {
           target,
-          before,
+          before: before && { ...before, group: String(before.gid) },
           after: { group: service.group },
           scope: 'runtime' as const,
           effect: 'none' as const,

@@ -1,3 +1,4 @@
+import { few } from '../formats/few.ts';
 import { OWN } from '../formats/own-files.ts';
 import { type BootNic, bootScript } from './boot-script.ts';
 import type { PlanContext } from './define.ts';
@@ -28,7 +29,7 @@ function wanted(context: PlanContext): WantedFile[] {
   const nics = userspaceNicsOf(context);
   if (nics.length === 0) return [];
   const script = bootScript(nics.map((nic) => bootNic(nic, context)));
-  const names = nics.map(({ found }) => found.address).join(', ');
+  const names = few(nics.map(({ found }) => found.address));
   return [
     { path: OWN.script, text: script, mode: 0o755, summary: `${OWN.script}: binds ${names} at boot` },
     ...softdeps(nics),

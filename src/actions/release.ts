@@ -1,4 +1,6 @@
+import { isUserspace } from '../formats/nic-drivers.ts';
 import type { Host } from '../host/host.ts';
+import { currentDriver } from './binding.ts';
 import type { Action, PlanContext } from './define.ts';
 import { type InterfaceState, interfaceStates, isUp, missing, restoreInterfaces } from './interface.ts';
 import { leavingNicsOf } from './nics.ts';
@@ -40,6 +42,8 @@ export function releaseAction(sleep: Sleep): Action {
 
     async revert(change, host) {
       const { address, interfaces, networkManager } = change.before as Before;
+      // A NIC that could not be given back has no interface to wait for.
+      if (isUserspace(currentDriver(host, address))) return;
       await restoreInterfaces(host, address, interfaces, sleep);
       if (networkManager) for (const { name } of interfaces) await manage(host, name, 'yes');
     },

@@ -1,3 +1,4 @@
+import { few } from '../formats/few.ts';
 import { OWN } from '../formats/own-files.ts';
 import type { PlanContext } from './define.ts';
 import { defineFileAction, HEADER, type WantedFile } from './file.ts';
@@ -39,7 +40,7 @@ function networkManager(addresses: readonly string[]): WantedFile {
   return {
     path: OWN.networkManager,
     text: `${HEADER}[keyfile]\nunmanaged-devices+=${list}\n`,
-    summary: `${OWN.networkManager}: NetworkManager leaves ${addresses.join(', ')} alone`,
+    summary: `${OWN.networkManager}: NetworkManager leaves ${few(addresses)} alone`,
   };
 }
 
@@ -48,6 +49,6 @@ function networkd(addresses: readonly string[]): WantedFile {
   return {
     path: OWN.networkd,
     text: `${HEADER}[Match]\nPermanentMACAddress=${addresses.join(' ')}\n\n[Link]\nUnmanaged=yes\n`,
-    summary: `${OWN.networkd}: systemd-networkd leaves ${addresses.join(', ')} alone`,
+    summary: `${OWN.networkd}: systemd-networkd leaves ${few(addresses)} alone`,
   };
 }

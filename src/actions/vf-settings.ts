@@ -50,13 +50,13 @@ function settingsStep({ physical, settings, target, found }: WantedVf, { facts }
     );
   }
   const [name] = physical.found.interfaces;
-  const told = facts.network.interfaces.value?.find((entry) => entry.name === name)?.virtualFunctions.value;
-  const now = found === undefined ? undefined : told?.find(({ index }) => index === settings.index);
+  const told = facts.network.interfaces.value?.find((entry) => entry.name === name)?.virtualFunctions;
+  const now = found === undefined ? undefined : told?.value?.find(({ index }) => index === settings.index);
   if (found !== undefined && now === undefined) {
     throw refused(
       'VF_SETTINGS_UNKNOWN',
       target,
-      'its present settings cannot be read, so they could not be brought back',
+      `its present settings cannot be read (${told?.absent === undefined ? 'it is not told' : told.reason}), so they could not be brought back`,
     );
   }
   const before: Before = now === undefined ? null : pick(now, wanted);

@@ -1,3 +1,4 @@
+import { available, describePages, nameSome, poolFolder } from '../formats/hugepage-pool.ts';
 import { formatSize } from '../formats/size.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
 import type { Finding } from '../report/report.ts';
@@ -25,11 +26,13 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
   }
   const nics = userspaceNics(facts.pci.networkFunctions);
   if (nics.length === 0) return [judgeHost(pools.value)];
-  return [...nics.map((nic) => judgeNic(nic, pools.value, facts)), ...judgeMounts(facts.hugepages.mounts)];
+  return [
+    ...nics.map((nic) => judgeNic(nic, pools.value, facts)),
+    ...judgeMounts(facts.hugepages.mounts),
+    ...judgeMaps(facts.hugepages.maps),
+  ];
 });
 
-/** Free, and not promised to a mapping that has not touched them yet. */
-export const available = (pool: HugepagePool) => (pool.free ?? 0) - pool.reserved;
 const free = (pool: HugepagePool) => available(pool) > 0;
 const unreadable = (pool: HugepagePool) => pool.free === null || pool.total === null;
 
@@ -109,17 +112,7 @@ function cannotBeRead(subject: string, pools: readonly HugepagePool[]): Judgemen
 }
 
 function describe(pools: readonly HugepagePool[]): string {
-  return pools
-    .map(
-      (pool) =>
-        `${available(pool)} of ${formatSize(pool.size)}${pool.node === null ? '' : ` on node ${pool.node}`}`,
-    )
-    .join(', ');
-}
-
-export function poolFolder({ node, size }: HugepagePool): string {
-  const place = node === null ? '/sys/kernel/mm' : `/sys/devices/system/node/node${node}`;
-  return `${place}/hugepages/hugepages-${size / 1024}kB`;
+  return pools.map((pool) => describePages(pool, available(pool))).join(', ');
 }
 
 function seen(pools: readonly HugepagePool[]): Finding['evidence'] {
@@ -142,6 +135,22 @@ function judgeMounts(mounts: Facts['hugepages']['mounts']): Judgement[] {
       sentence: mounts.absent === undefined ? 'no hugetlbfs is mounted' : 'mounts cannot be read',
       evidence: [evidence(mounts, 'a hugetlbfs mount', (all) => `${all.length}`)],
       remedy: 'mount -t hugetlbfs nodev /dev/hugepages, or give EAL --in-memory',
+    },
+  ];
+}
+
+/** Nothing is deleted for it: whose memory it was, only its owner knows. */
+function judgeMaps(maps: Facts['hugepages']['maps']): Judgement[] {
+  const stale = (maps.value ?? []).filter(({ open }) => !open);
+  const [first] = stale;
+  if (first === undefined) return [];
+  return [
+    {
+      subject: 'mounts',
+      result: 'warn',
+      sentence: `files that no process has open hold hugepages: ${nameSome(stale.map(({ path }) => path))}`,
+      evidence: stale.map(({ path }) => ({ path, value: 'not open' })),
+      remedy: `flock -nx ${first.path} rm ${first.path}`,
     },
   ];
 }

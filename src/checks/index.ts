@@ -1,5 +1,6 @@
 import type { Facts } from '../probes/facts.ts';
 import type { Finding, Verdict } from '../report/report.ts';
+import { bootArgumentsCheck } from './boot-arguments.ts';
 import { clocksourceCheck } from './clocksource.ts';
 import type { Check } from './define.ts';
 import { governorCheck } from './governor.ts';
@@ -12,6 +13,7 @@ import { nicDriverCheck } from './nic-driver.ts';
 
 /** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
 export const CHECKS: readonly Check[] = [
+  bootArgumentsCheck,
   iommuCheck,
   nicDriverCheck,
   hugepagesCheck,

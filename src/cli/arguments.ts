@@ -17,6 +17,11 @@ export function cpuNumber(option: string, text: string): number {
   return Number(text);
 }
 
-export function usageError(subject: string, message: string): ToolError {
-  return new ToolError('USAGE', message, { subject, exitCode: EXIT.usage, hint: 'see: bypass-setup --help' });
+export function usageError(
+  subject: string,
+  message: string,
+  hint = 'see: bypass-setup --help',
+  code = 'USAGE',
+): ToolError {
+  return new ToolError(code, message, { subject, exitCode: EXIT.usage, hint });
 }

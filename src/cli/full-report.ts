@@ -1,3 +1,4 @@
+import type { ServiceAccount } from '../probes/facts.ts';
 import { type Identity, identify } from '../probes/identity.ts';
 import { renderCheck } from '../report/check-text.ts';
 import { renderProbe } from '../report/probe-text.ts';
@@ -12,13 +13,19 @@ const IDENTITY_PATIENCE_MS = 2000;
 const PAGE: Style = { color: false, width: 100 };
 
 /** Everything that was seen and judged, in one file: JSON when its name ends so, else text. */
-export async function writeFullReport(file: string, probe: ProbeReport, check: CheckReport): Promise<void> {
+export async function writeFullReport(
+  file: string,
+  probe: ProbeReport,
+  check: CheckReport,
+  account: ServiceAccount | undefined,
+): Promise<void> {
   const identity = probe.root === '/' ? await identify(IDENTITY_PATIENCE_MS) : undefined;
   if (file.endsWith('.json')) {
     const report: FullReport = {
       schema: 'bypass-setup/report@1',
       ...(identity === undefined ? {} : { identity }),
       probe,
+      ...(account === undefined ? {} : { account }),
       check,
     };
     writeResult(file, `${JSON.stringify(report, null, 2)}\n`);

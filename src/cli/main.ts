@@ -1,4 +1,7 @@
+import { NOTICE } from '../formats/own-files.ts';
 import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
+import { openReadHost } from '../host/node-host.ts';
+import { plain } from '../report/terminal.ts';
 import { runApply } from './commands/apply.ts';
 import { runCapture } from './commands/capture.ts';
 import { runCheck } from './commands/check.ts';
@@ -6,6 +9,7 @@ import { runConfirm } from './commands/confirm.ts';
 import { runExplain } from './commands/explain.ts';
 import { runPlan } from './commands/plan.ts';
 import { runProbe } from './commands/probe.ts';
+import { runResume } from './commands/resume.ts';
 import { runSuggest } from './commands/suggest.ts';
 import { runUndo } from './commands/undo.ts';
 import { runValidate } from './commands/validate.ts';
@@ -24,6 +28,7 @@ const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
   apply: runApply,
   confirm: runConfirm,
   undo: runUndo,
+  resume: runResume,
   explain: runExplain,
   capture: runCapture,
 };
@@ -45,9 +50,20 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
         hint: 'try: bypass-setup probe, bypass-setup check, bypass-setup --help',
       });
     }
+    if (command !== 'resume' && values.root === undefined && isTerminal('stderr')) showNotice();
     return await RUNNERS[command](contextFor(values, argument));
   } catch (error) {
     return explain(error);
+  }
+}
+
+/** What the first boot after a run has found, which nobody saw. */
+function showNotice(): void {
+  try {
+    const text = openReadHost('/').readText(NOTICE);
+    if (text !== undefined) writeErr(`${plain(text.trim())}\n`);
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
   }
 }
 

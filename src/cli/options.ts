@@ -1,6 +1,6 @@
 import { nearest } from '../formats/nearest.ts';
-import { EXIT, ToolError } from '../host/errors.ts';
 import { wrap } from '../report/terminal.ts';
+import { usageError } from './arguments.ts';
 
 /** The one table of options: parser and help are made from it. */
 interface Option {
@@ -16,6 +16,7 @@ interface Option {
 const OPTIONS = {
   profile: { value: 'FILE', short: 'f', help: 'what this host shall be: YAML or JSON; - is standard input' },
   plan: { value: 'FILE', help: 'apply a plan kept by "plan --out", if the host is still the same' },
+  user: { value: 'NAME', help: 'also judge whether this account may use the NICs and hugepages' },
   root: { value: 'PATH', help: 'take this directory or recorded host instead of /' },
   out: { value: 'FILE', help: 'also keep the plan for "apply --plan"' },
   commands: { help: 'print what an administrator would type for the same' },
@@ -49,7 +50,7 @@ const OPTIONS = {
   },
   output: { value: 'FILE', help: 'where to write (default: standard output)' },
   mask: { help: 'replace MAC addresses, serial numbers and host names by stand-ins' },
-  verbose: { help: 'show the evidence of each finding' },
+  verbose: { help: 'show more: the evidence of a finding, the commands of a change' },
   'no-color': { help: 'no colours; NO_COLOR in the environment does the same' },
   help: { help: 'show help' },
   version: { help: 'show the version' },
@@ -74,7 +75,7 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['root', 'measure', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'measure', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   validate: {
@@ -110,6 +111,14 @@ const COMMANDS = {
     options: ['list', 'unless-confirmed', 'root', ...COMMON],
     details:
       'Without RUN: the last one that stands. Exit code: 0 undone, 3 a reboot completes it, 4 refused, 6 not undone.',
+  },
+  resume: {
+    summary: 'finish after a reboot what a run began before it',
+    options: ['root', ...COMMON],
+    details:
+      'Ends runs that were interrupted or not confirmed, and looks whether what needed the reboot is in force. ' +
+      'The first boot after such a run starts it; it never reboots. Exit code: 0 in force, 2 not in force, ' +
+      '3 another reboot completes an undo, 6 not undone.',
   },
   explain: {
     summary: 'say what a setting is for, what it costs and what proves it',
@@ -208,13 +217,8 @@ function commandName(word: string): CommandName {
   );
 }
 
-function usage(code: string, subject: string, message: string, hint?: string): ToolError {
-  return new ToolError(code, message, {
-    subject,
-    exitCode: EXIT.usage,
-    hint: hint ?? 'see: bypass-setup --help',
-  });
-}
+const usage = (code: string, subject: string, message: string, hint?: string) =>
+  usageError(subject, message, hint, code);
 
 export function helpText(command: CommandName | undefined): string {
   if (command === undefined) {

@@ -1,6 +1,6 @@
 import { accessSync, constants, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { EXIT, type ExitCode, errnoName, HostError, ToolError } from '../host/errors.ts';
+import { EXIT, type ExitCode, errnoName, errnoText, HostError, ToolError } from '../host/errors.ts';
 import { openHost } from '../host/node-host.ts';
 
 /** Refuses a file that could not be written before any work is done for it. */
@@ -39,13 +39,10 @@ const EXIT_CODES: Readonly<Record<string, ExitCode>> = {
 
 function unwritable(file: string, cause: unknown): ToolError {
   const errno = errnoName(cause);
-  return new ToolError('FILE_NOT_WRITTEN', `cannot be written: ${errno}`, {
+  return new ToolError('FILE_NOT_WRITTEN', `cannot be written: ${errnoText(cause)}`, {
     subject: file,
     cause,
     exitCode: EXIT_CODES[errno] ?? EXIT.unexpected,
-    hint:
-      errno === 'ENOSPC'
-        ? 'the disk is full'
-        : 'name a file in a folder that exists and that you may write to',
+    hint: 'name a file in a folder that exists, that you may write to, and that has room',
   });
 }

@@ -1,7 +1,7 @@
-import { available, poolFolder } from '../checks/hugepages.ts';
 import { carriedBy, groupOf } from '../checks/nic.ts';
 import { intersect, parseCpuList } from '../formats/cpu-list.ts';
 import { FormatError } from '../formats/format-error.ts';
+import { available, poolFolder } from '../formats/hugepage-pool.ts';
 import { nearest } from '../formats/nearest.ts';
 import { BIFURCATED, groupObstacles, isUserspace } from '../formats/nic-drivers.ts';
 import { parsePciAddress } from '../formats/pci-address.ts';

@@ -77,6 +77,10 @@ function writableHost(root: string): Host {
     return openHost(root);
   } catch (error) {
     if (!(error instanceof ToolError) || error.message !== 'is not a directory') throw error;
-    throw usageError(`--root ${root}`, 'is a recorded host, which can be read only');
+    throw usageError(
+      `--root ${root}`,
+      'is a recorded host, which can be read only',
+      'plan, apply --check and undo --list take it; the others take / or a directory',
+    );
   }
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { EXIT, type ExitCode, errnoName, ToolError } from '../host/errors.ts';
+import { EXIT, type ExitCode, errnoName, errnoText, ToolError } from '../host/errors.ts';
 import { LARGEST_PROFILE, loadProfile } from '../profile/load.ts';
 import type { Profile } from '../profile/schema.ts';
 
@@ -27,7 +27,7 @@ export function readInput(file: string): Uint8Array {
     }
   } catch (error) {
     const errno = errnoName(error);
-    throw new ToolError('PROFILE_UNREADABLE', `cannot be read: ${errno}`, {
+    throw new ToolError('PROFILE_UNREADABLE', `cannot be read: ${errnoText(error)}`, {
       subject: file,
       cause: error,
       exitCode: EXIT_CODES[errno] ?? EXIT.usage,

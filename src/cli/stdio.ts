@@ -1,5 +1,5 @@
 import { fstatSync, readSync, writeSync } from 'node:fs';
-import { EXIT, errnoName, ToolError } from '../host/errors.ts';
+import { EXIT, errnoName, errnoText, ToolError } from '../host/errors.ts';
 
 /**
  * Writes the result to standard output. Not through Node's stream: that loads its network code first, which takes as
@@ -14,16 +14,15 @@ export function writeOut(text: string): void {
       const errno = errnoName(error);
       // `bypass-setup probe | head` closes the pipe early, which is no error of ours.
       if (errno === 'EPIPE') return;
-      if (errno !== 'EAGAIN') throw unwritable(errno);
+      if (errno !== 'EAGAIN') {
+        throw new ToolError('STDOUT', `cannot be written: ${errnoText(error)}`, {
+          exitCode: EXIT.unexpected,
+        });
+      }
       // Another process made the pipe non-blocking, and its reader is slow.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
-}
-
-function unwritable(errno: string): ToolError {
-  const hint = errno === 'ENOSPC' ? { hint: 'the disk is full' } : {};
-  return new ToolError('STDOUT', `cannot be written: ${errno}`, { ...hint, exitCode: EXIT.unexpected });
 }
 
 /** Writes a diagnostic to standard error. That nobody can read it must not cost the result. */

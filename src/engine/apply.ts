@@ -1,11 +1,12 @@
+import { changeTitle } from '../formats/change-title.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import type { Change } from '../plan/change.ts';
 import { arm, deadlineIn, disarm } from './dead-man.ts';
 import { type Engine, hostBootId, turn } from './engine.ts';
 import { Journal, nextRun, readRuns } from './journal.ts';
 import { JournalHost } from './journal-host.ts';
-import { withLock } from './lock.ts';
 import { isPast, isWaiting, type Recovery, recover } from './recover.ts';
+import { settled, spreadResume } from './resume-unit.ts';
 import { type Survey, survey, type Wish } from './survey.ts';
 import { takeBack } from './take-back.ts';
 
@@ -32,7 +33,7 @@ export interface ApplyResult {
 
 /** One transaction: everything that the profile asks for, or nothing. */
 export function applyProfile(engine: Engine, request: ApplyRequest): Promise<ApplyResult> {
-  return withLock(engine, async () => {
+  return settled(engine, async () => {
     const recovered = await recover(engine);
     refuseWhatIsOpen(engine, recovered);
     const found = survey(engine.host, engine.actions, request);
@@ -64,6 +65,7 @@ async function transact(engine: Engine, request: ApplyRequest, { plan }: Survey)
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
+    spreadResume(engine, journal);
     if (request.confirmWithin !== undefined) {
       journal.announce({ line: 'confirm-by', ...deadlineIn(request.confirmWithin, clock) });
       await arm(engine, run, request.confirmWithin);
@@ -102,7 +104,7 @@ async function applyChange(engine: Engine, journal: Journal, change: Change): Pr
     throw error;
   }
   journal.announce({ line: 'done', change: change.id });
-  engine.say(`done: ${change.target}: ${change.summary}`);
+  engine.say(`done: ${changeTitle(change)}`);
 }
 
 /** Between two changes, never in one. */
@@ -149,7 +151,7 @@ function refuseWhatChanged(shown: Survey, now: Survey): void {
 }
 
 function notConverged(still: readonly Change[]): ToolError {
-  const list = still.map(({ target, summary }) => `${target}: ${summary}`).join('; ');
+  const list = still.map(changeTitle).join('; ');
   return new ToolError('NOT_CONVERGED', `after all changes there would be more to do: ${list}`, {
     hint: 'something else changes this host at the same time, or this is a defect',
   });

@@ -55,6 +55,12 @@ export const journalLineSchema = z.discriminatedUnion('line', [
   z.strictObject({ line: z.literal('left'), ...at, ...change, sentence: text }),
   z.strictObject({ line: z.literal('end'), ...at, outcome: z.enum(['applied', 'undone', 'left']) }),
   z.strictObject({ line: z.literal('confirmed'), ...at, who }),
+  z.strictObject({
+    line: z.literal('resumed'),
+    ...at,
+    bootId: by.bootId.describe('the boot in which it was looked whether what needs a reboot is in force'),
+    wrong: list(text).describe('what is not, one sentence each'),
+  }),
 ]);
 
 export type JournalLine = z.infer<typeof journalLineSchema>;

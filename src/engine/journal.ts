@@ -37,6 +37,8 @@ export class Journal {
   why: string | undefined;
   deadline: Deadline | undefined;
   confirmed = false;
+  /** When a later boot was looked at, and what of the run is not in force in it. */
+  resumed: { readonly at: string; readonly wrong: readonly string[] } | undefined;
   /** Why a line could not be kept, once that happened. */
   broken: string | undefined;
   private readonly host: Host | undefined;
@@ -151,6 +153,9 @@ export class Journal {
         break;
       case 'confirmed':
         this.confirmed = true;
+        break;
+      case 'resumed':
+        this.resumed = line;
         break;
       case 'write':
       case 'failed':

@@ -1,4 +1,4 @@
-import { EXIT, HostError, ToolError } from '../host/errors.ts';
+import { EXIT, errnoText, HostError, ToolError } from '../host/errors.ts';
 import type { Host, Lock } from '../host/host.ts';
 import type { Engine } from './engine.ts';
 
@@ -32,7 +32,7 @@ async function take({ host, pid, command, clock }: Engine): Promise<Lock | undef
     return await host.lock(LOCK_FILE, `${text}\n`);
   } catch (error) {
     if (!(error instanceof HostError) || error.exitCode !== EXIT.noPrivilege) throw error;
-    throw new ToolError('LOCK_DENIED', `cannot be locked: ${error.errno}`, {
+    throw new ToolError('LOCK_DENIED', `cannot be locked: ${errnoText(error.cause)}`, {
       subject: LOCK_FILE,
       exitCode: EXIT.noPrivilege,
       hint: 'run it as root',

@@ -1,4 +1,5 @@
 import type { Action } from '../actions/define.ts';
+import { changeTitle } from '../formats/change-title.ts';
 import { ToolError } from '../host/errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Change } from '../plan/change.ts';
@@ -35,7 +36,7 @@ export async function takeBack(engine: Engine, journal: Journal, why: UndoReason
         : await revert(action, change, writing, rebooted && change.scope === 'runtime');
     if (sentence === undefined) {
       journal.tell({ line: 'reverted', change: change.id });
-      engine.say(`taken back: ${change.target}: ${change.summary}`);
+      engine.say(`taken back: ${changeTitle(change)}`);
     } else {
       journal.tell({ line: 'left', change: change.id, sentence });
       left.push(`${change.target}: ${sentence}`);

@@ -4,8 +4,8 @@ import type { RunsReport } from '../report/report.ts';
 import { disarm } from './dead-man.ts';
 import type { Engine } from './engine.ts';
 import { type Deadline, Journal, readRuns } from './journal.ts';
-import { withLock } from './lock.ts';
 import { isPast, isWaiting, type Recovery, recover } from './recover.ts';
+import { settled } from './resume-unit.ts';
 import { type TakenBack, takeBack } from './take-back.ts';
 
 export interface UndoResult extends TakenBack {
@@ -20,7 +20,7 @@ const LOOK_MS = 1000;
 
 /** Takes a run back; without a name the last one that stands. */
 export function undoRun(engine: Engine, name: string | undefined): Promise<UndoResult> {
-  return withLock(engine, async () => {
+  return settled(engine, async () => {
     const { host, clock } = engine;
     const recovered = await recover(engine);
     const runs = readRuns(host, { host, now: clock.now });
@@ -40,7 +40,7 @@ export function undoRun(engine: Engine, name: string | undefined): Promise<UndoR
 
 /** Keeps a run that waits for it; without a name the one there is. */
 export function confirmRun(engine: Engine, name: string | undefined): Promise<UndoResult> {
-  return withLock(engine, async () => {
+  return settled(engine, async () => {
     const { host, clock, who } = engine;
     const recovered = await recover(engine);
     const runs = readRuns(host, { host, now: clock.now });
@@ -81,7 +81,7 @@ export async function undoUnlessConfirmed(
   }
   while (isOpen(engine, name)) {
     try {
-      return await withLock(engine, async () => {
+      return await settled(engine, async () => {
         const recovered = await recover(engine);
         const dealt = recovered.find(({ run }) => run === name);
         if (dealt === undefined) return nothing(`run ${name} needs no undo any more`, recovered);
@@ -99,6 +99,7 @@ export async function undoUnlessConfirmed(
 export function listRuns(host: ReadHost): RunsReport['runs'] {
   return readRuns(host).map((journal) => {
     const { run, at, command, who, plan } = journal.header;
+    const { resumed } = journal;
     const state = isWaiting(journal) ? 'waiting' : (journal.outcome ?? 'unfinished');
     return {
       run,
@@ -107,6 +108,7 @@ export function listRuns(host: ReadHost): RunsReport['runs'] {
       by: who.sudoUser ?? `uid ${who.uid}`,
       state,
       ...(state === 'waiting' && journal.deadline ? { confirmBy: journal.deadline.deadline } : {}),
+      ...(state === 'applied' && resumed ? { afterReboot: { at: resumed.at, wrong: resumed.wrong } } : {}),
       changes: plan.changes.map(({ id, summary }) => ({
         id,
         summary,

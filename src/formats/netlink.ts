@@ -49,6 +49,8 @@ export interface InterfaceAddress {
   /** With prefix length: `192.0.2.2/24`. */
   readonly address: string;
   readonly interface: number;
+  /** IFA_BROADCAST. */
+  readonly broadcast?: string;
 }
 
 /** IFLA_VF_INFO of one virtual function, as its physical function has set it. */
@@ -226,7 +228,15 @@ export function decodeAddresses(bytes: Uint8Array): InterfaceAddress[] {
     // IFA_LOCAL is the own address on point-to-point links, where IFA_ADDRESS is the peer's.
     const address = family && ipText(family, attributes.get(2) ?? attributes.get(1));
     if (family === undefined || address === undefined) return [];
-    return [{ family, address: `${address}/${head.getUint8(1)}`, interface: head.getUint32(4, true) }];
+    const broadcast = ipText(family, attributes.get(4));
+    return [
+      {
+        family,
+        address: `${address}/${head.getUint8(1)}`,
+        interface: head.getUint32(4, true),
+        ...(broadcast === undefined ? {} : { broadcast }),
+      },
+    ];
   });
 }
 

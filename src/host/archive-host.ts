@@ -46,7 +46,10 @@ export class ArchiveHost implements ReadHost {
     if (here === undefined || found === undefined) return undefined;
     const entry = this.entries.get(here);
     if (entry?.kind === 'link') return { type: 'link', mode: 0o777, uid: 0, gid: 0 };
-    if (entry?.kind === 'file') return { type: 'file', mode: entry.mode, uid: 0, gid: 0 };
+    const owner = { uid: 0, gid: 0 };
+    if (entry?.kind === 'file') return { type: 'file', mode: entry.mode, ...owner, ...entry.owner };
+    if (entry?.kind === 'dir')
+      return { type: 'directory', mode: entry.mode ?? 0o755, ...owner, ...entry.owner };
     // What could not be read is there all the same; it was a directory if anything is known below it.
     if (entry?.kind === 'denied' && !this.children.has(here))
       return { type: 'file', mode: 0, uid: 0, gid: 0 };

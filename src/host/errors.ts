@@ -67,7 +67,7 @@ export class HostError extends ToolError {
 
   constructor(operation: 'read' | 'write' | 'list' | 'stat' | 'remove', path: string, cause: unknown) {
     const errno = errnoName(cause);
-    super(`HOST_${operation.toUpperCase()}`, `cannot ${operation}: ${errno}`, {
+    super(`HOST_${operation.toUpperCase()}`, `cannot ${operation}: ${errnoText(cause)}`, {
       subject: path,
       cause,
       exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.unexpected,
@@ -82,4 +82,26 @@ export function errnoName(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
     ? error.code
     : 'EUNKNOWN';
+}
+
+/** errno(3), those that an operator meets. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EBUSY: 'it is in use',
+  EDQUOT: 'the quota is full',
+  EINVAL: 'invalid argument',
+  EIO: 'the device gives an error',
+  EISDIR: 'it is a directory',
+  ENODEV: 'no such device',
+  ENOENT: 'no such file or directory',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is no directory',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+/** In words, with the name to search for: `the disk is full (ENOSPC)`. */
+export function errnoText(error: unknown): string {
+  const errno = errnoName(error);
+  return MEANINGS[errno] === undefined ? errno : `${MEANINGS[errno]} (${errno})`;
 }

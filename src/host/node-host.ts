@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { posix } from 'node:path';
 import { ArchiveHost } from './archive-host.ts';
-import { EXIT, errnoName, HostError, ToolError } from './errors.ts';
+import { EXIT, errnoName, errnoText, HostError, ToolError } from './errors.ts';
 import type {
   Answer,
   FileStatus,
@@ -84,7 +84,7 @@ function rootStatus(root: string): fs.Stats | undefined {
   try {
     return fs.statSync(root, { throwIfNoEntry: false });
   } catch (error) {
-    throw new ToolError('ROOT_MISSING', `cannot be opened: ${errnoName(error)}`, {
+    throw new ToolError('ROOT_MISSING', `cannot be opened: ${errnoText(error)}`, {
       subject: root,
       exitCode: EXIT.usage,
     });
@@ -229,7 +229,7 @@ class NodeHost implements Host {
         stdio: ['ignore', 'ignore', 'ignore', fd],
       });
       if (error !== undefined || status === null || status > 1) {
-        throw new ToolError('LOCK_UNAVAILABLE', `flock(1) cannot lock it: ${errnoName(error)}`, {
+        throw new ToolError('LOCK_UNAVAILABLE', `flock(1) cannot lock it: ${errnoText(error)}`, {
           subject: path,
           hint: 'install util-linux, which has flock',
         });
@@ -272,7 +272,9 @@ class NodeHost implements Host {
   async run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
     const [file, ...args] = argv;
     if (!this.live) {
-      throw new ToolError('HOST_NOT_LIVE', 'cannot start programs on a recorded host', { subject: file });
+      throw new ToolError('HOST_NOT_LIVE', 'cannot be started: this is not the running machine', {
+        subject: file,
+      });
     }
     const { execa } = await import('execa');
     let timedOut = false;
@@ -304,7 +306,7 @@ class NodeHost implements Host {
     }
     // No exit code and no signal: the program could not be started at all.
     if (result.exitCode === undefined && result.signal === undefined) {
-      throw new ToolError('PROGRAM_NOT_STARTED', `cannot be started: ${errnoName(result)}`, {
+      throw new ToolError('PROGRAM_NOT_STARTED', `cannot be started: ${errnoText(result)}`, {
         subject: file,
       });
     }

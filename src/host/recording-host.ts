@@ -26,8 +26,15 @@ export class RecordingHost implements ReadHost {
     return this.keepErrors(path, () => {
       const bytes = this.host.readBytes(path, limit);
       if (bytes !== undefined) {
-        const mode = (real: string) => (this.host.stat(`/${real}`)?.mode ?? 0o644) & 0o7777;
-        this.add(path, (real) => ({ kind: 'file', path: real, mode: mode(real), bytes }));
+        this.add(path, (real) => {
+          const status = this.host.stat(`/${real}`);
+          return {
+            kind: 'file',
+            path: real,
+            ...permissions(status ?? { mode: 0o644, uid: 0, gid: 0 }),
+            bytes,
+          };
+        });
       }
       return bytes;
     });
@@ -52,7 +59,9 @@ export class RecordingHost implements ReadHost {
   stat(path: string): FileStatus | undefined {
     this.addLinks(path);
     const status = this.host.stat(path);
-    if (status !== undefined) this.addName(path);
+    if (status?.type === 'directory') {
+      this.add(path, (real) => ({ kind: 'dir', path: real, ...permissions(status) }));
+    } else if (status !== undefined) this.addName(path);
     return status;
   }
 
@@ -92,7 +101,7 @@ export class RecordingHost implements ReadHost {
     if (real !== undefined && real !== '') this.keep(entry(real));
   }
 
-  /** Of two entries for a path the one that says more stays: more bytes, or the refusal of what is only a name. */
+  /** Of two entries for a path the one that says more stays: more bytes, a mode, or the refusal of what is only a name. */
   private keep(entry: ArchiveEntry): void {
     const known = this.entries.get(entry.path);
     const size = (of: ArchiveEntry) => (of.kind === 'file' ? of.bytes.length : 0);
@@ -100,7 +109,7 @@ export class RecordingHost implements ReadHost {
     const confused = entry.kind === 'denied' && entry.errno === 'EISDIR';
     const says =
       known === undefined ||
-      (known.kind === 'dir' && !confused) ||
+      (known.kind === 'dir' && !confused && (entry.kind !== 'dir' || entry.mode !== undefined)) ||
       (known.kind === 'file' &&
         (size(entry) > size(known) || (entry.kind === 'denied' && size(known) === 0)));
     if (says) this.entries.set(entry.path, confused ? { kind: 'dir', path: entry.path } : entry);
@@ -125,12 +134,8 @@ export class RecordingHost implements ReadHost {
     } else if (status?.type === 'directory') {
       this.add(path, (real) => ({ kind: 'dir', path: real }));
     } else if (status !== undefined) {
-      this.add(path, (real) => ({
-        kind: 'file',
-        path: real,
-        mode: status.mode & 0o7777,
-        bytes: new Uint8Array(),
-      }));
+      const bytes = new Uint8Array();
+      this.add(path, (real) => ({ kind: 'file', path: real, ...permissions(status), bytes }));
     }
   }
 
@@ -147,6 +152,10 @@ export class RecordingHost implements ReadHost {
       folder = next;
     }
   }
+}
+
+function permissions({ mode, uid, gid }: Pick<FileStatus, 'mode' | 'uid' | 'gid'>) {
+  return { mode: mode & 0o7777, ...(uid === 0 && gid === 0 ? {} : { owner: { uid, gid } }) };
 }
 
 /** For what is kept beside the answer itself: a link in a circle, or a name in a folder that cannot be searched. */

@@ -44,7 +44,7 @@ const FIELDS: Readonly<Record<Exclude<Question, 'kernelLog'>, Readonly<Record<st
     conditional: 'yes?',
   },
   neighbours: { family: 'family', address: 'text', interface: 'count', linkAddress: 'text?', state: 'text' },
-  addresses: { family: 'family', address: 'text', interface: 'count' },
+  addresses: { family: 'family', address: 'text', interface: 'count', broadcast: 'text?' },
   links: {
     index: 'count',
     name: 'text',

@@ -62,24 +62,53 @@ const machine = z.strictObject({
   ),
 });
 
+const bootLoaderKind = z.enum([
+  'ubuntu-core',
+  'grub-debian',
+  'grub-bls',
+  'rpm-ostree',
+  'bootc',
+  'systemd-boot',
+  'uki',
+  'raspberry-pi',
+]);
+
+const bootEntry = z.strictObject({
+  id: text.describe('as the loader calls it: a menu id of GRUB, the name of a file'),
+  path: text.describe('the file it stands in'),
+  kernel: text,
+  line: text.describe('what the kernel would get; variables of GRUB that are not known stay'),
+  managed: z
+    .boolean()
+    .describe(
+      'whether the loader gives it the boot line of this system: not for recovery, other systems, own entries',
+    ),
+  isDefault: z.boolean().describe('whether it is booted when nobody chooses'),
+});
+
 const bootLoader = z.strictObject({
   kinds: at(
-    z.array(
-      z.strictObject({
-        kind: z.enum([
-          'grub-debian',
-          'grub-bls',
-          'rpm-ostree',
-          'bootc',
-          'systemd-boot',
-          'uki',
-          'raspberry-pi',
-        ]),
-        evidence: text.describe('the path that shows it'),
-      }),
-    ),
+    z.array(z.strictObject({ kind: bootLoaderKind, evidence: text.describe('the path that shows it') })),
     'the files each loader keeps',
   ),
+  loader: at(
+    bootLoaderKind,
+    'the one that started this system: /sys/firmware/efi/efivars/LoaderInfo-*, StubInfo-*',
+  ),
+  tool: at(text, "the loader's own tool, which writes its entries"),
+  entries: at(
+    z.array(bootEntry),
+    '/boot/grub/grub.cfg; loader/entries/*.conf of /boot and the ESP; cmdline.txt; /var/lib/snapd/modeenv',
+  ),
+  files: z
+    .record(text, at(z.strictObject({ text, mode: count }), 'a file with a boot line in it, as it is'))
+    .describe('the entries that are files of their own, and what entries of kernels to come are made of'),
+  environment: at(
+    z.strictObject({ saved: text.nullable(), next: text.nullable(), options: text.nullable() }),
+    'grubenv: saved_entry, next_entry, kernelopts; /var/lib/snapd/state.json: dangerous-cmdline-append',
+  ),
+  /** GRUB cannot write to every device: next_entry would then stay for ever (grub-core/commands/loadenv.c). */
+  environmentDevice: at(z.strictObject({ device: text, type: text }), '/proc/mounts: where grubenv lies'),
   firmware: at(z.enum(['uefi', 'bios']), '/sys/firmware/efi'),
 });
 
@@ -125,7 +154,14 @@ const isolation = z.strictObject({
 const numaNode = z.strictObject({
   id: count,
   cpus: cpuList,
-  memory: at(z.strictObject({ total: count, free: count }), '/sys/devices/system/node/node*/meminfo, bytes'),
+  memory: at(
+    z.strictObject({
+      total: count,
+      free: count,
+      reclaimable: count.describe('Inactive(file) and SReclaimable: what the kernel gives back when asked'),
+    }),
+    '/sys/devices/system/node/node*/meminfo, bytes',
+  ),
   distances: at(z.record(text, count), '/sys/devices/system/node/node*/distance, by node'),
 });
 
@@ -139,8 +175,13 @@ const hugepagePool = z.strictObject({
   size: count.describe('bytes'),
   total: count.nullable().describe('nr_hugepages; null when it cannot be read'),
   free: count.nullable().describe('free_hugepages; null when it cannot be read'),
-  reserved: count.describe('resv_hugepages: promised to mappings that have not touched them yet'),
+  reserved: count.describe(
+    'resv_hugepages of the host: promised to mappings that have not touched them yet, on any node',
+  ),
   surplus: count.describe('surplus_hugepages'),
+  asked: count
+    .nullable()
+    .describe('/run/bypass-setup.POOL: what a profile has reserved since boot, whoever uses it now'),
 });
 
 const hugepages = z.strictObject({
@@ -152,7 +193,16 @@ const hugepages = z.strictObject({
     ),
     '/proc/mounts',
   ),
+  mountPoints: z.array(text).describe('/dev/hugepages2M and the like, those that are there'),
+  maps: at(
+    z.array(z.strictObject({ path: text, open: z.boolean() })),
+    '*map_* in each hugetlbfs mount: pages that EAL has put there, and whether a process has them open',
+  ),
   cgroupLimits: at(z.record(text, text), '/sys/fs/cgroup/<own>/hugetlb.*.max'),
+  unitLimits: at(
+    z.record(text, z.record(text, count)),
+    '/sys/fs/cgroup/system.slice/**/hugetlb.*.max in bytes, by unit, where there is a limit',
+  ),
 });
 
 const pciLink = z.strictObject({
@@ -223,6 +273,7 @@ const networkInterface = z.strictObject({
   lowers: z.array(text).describe('/sys/class/net/*/lower_*, bonding/slaves, brif, or IFLA_LINK'),
   master: text.nullable().describe('/sys/class/net/*/master'),
   addresses: z.array(text).describe('RTM_GETADDR, with prefix length'),
+  broadcasts: z.record(text, text).describe('RTM_GETADDR IFA_BROADCAST, by address'),
   queues: at(z.strictObject({ rx: count, tx: count }), '/sys/class/net/*/queues'),
   rps: at(cpuList, '/sys/class/net/*/queues/rx-*/rps_cpus, all queues together'),
   xps: at(cpuList, '/sys/class/net/*/queues/tx-*/xps_cpus, all queues together'),
@@ -530,6 +581,49 @@ const settings = z.strictObject({
     .describe('/run/bypass-setup/refused/*: what the kernel has refused since it booted, by setting'),
 });
 
+const id = z.strictObject({ name: text, gid: count });
+const permissions = z.strictObject({
+  path: text,
+  uid: count,
+  gid: count,
+  mode: count,
+});
+
+/** Read only when somebody asks about an account: src/probes/service-account.ts. */
+export const serviceAccountSchema = z.strictObject({
+  account: at(z.strictObject({ name: text, uid: count, gid: count }), '/etc/passwd'),
+  groups: at(z.array(id), '/etc/group: its own, those it is a member of, and those that the unit adds'),
+  unit: at(
+    z.strictObject({
+      name: text,
+      files: z.array(text).describe('the unit and its drop-ins, in the order of their effect'),
+      settings: z.record(text, z.array(text)).describe('[Service]; the last value counts, or all of a list'),
+    }),
+    '/etc/systemd/system, /run/systemd/system, /usr/lib/systemd/system, with drop-ins',
+  ),
+  unitDefaults: at(z.record(text, z.array(text)), '/etc/systemd/system.conf and its drop-ins, [Manager]'),
+  login: at(
+    z.strictObject({
+      lockedMemory: text.nullable().describe('soft limit in KiB or `unlimited`; null where no line sets it'),
+      realtimePriority: text.nullable(),
+    }),
+    '/etc/security/limits.conf and limits.d',
+  ),
+  paths: at(
+    z.array(permissions),
+    '/dev/vfio, /dev/uio*, hugetlbfs mounts, and the folders above them; access lists are not read',
+  ),
+  cgroup: at(
+    z.strictObject({
+      cpus: cpuList.nullable().describe('cpuset.cpus.effective; null where the controller is off'),
+      hugetlb: z.record(text, text).describe('hugetlb.*.max, the least of it and the groups above'),
+    }),
+    '/sys/fs/cgroup/<slice of the unit or of the user>',
+  ),
+  runningLockedMemory: at(text, '/proc/*/limits of a process of the unit, bytes or `unlimited`'),
+  selinux: at(z.boolean(), '/sys/fs/selinux/enforce'),
+});
+
 /** One property per probe; src/probes/index.ts lists them. */
 export const factsSchema = z.strictObject({
   kernel,
@@ -555,7 +649,10 @@ export const factsSchema = z.strictObject({
 });
 
 export type Facts = z.infer<typeof factsSchema>;
+export type ServiceAccount = z.infer<typeof serviceAccountSchema>;
 export type ProbeName = keyof Facts;
+export type BootEntry = z.infer<typeof bootEntry>;
+export type BootLoaderKind = z.infer<typeof bootLoaderKind>;
 export type PciFunction = z.infer<typeof pciFunction>;
 export type NetworkInterface = z.infer<typeof networkInterface>;
 export type Carried = z.infer<typeof carried>;

@@ -1,3 +1,4 @@
+import { mountPoint, poolMemory } from '../formats/hugepage-pool.ts';
 import { parseColonLines } from '../formats/key-value.ts';
 import { parseSize } from '../formats/size.ts';
 import type { ReadHost } from '../host/host.ts';
@@ -6,6 +7,7 @@ import type { Fact, Facts, HugepagePool } from './facts.ts';
 import {
   absent,
   attribute,
+  exists,
   guarded,
   known,
   listing,
@@ -14,6 +16,7 @@ import {
   numbered,
   textOrNothing,
 } from './read.ts';
+import { readHolders } from './userspace-io.ts';
 
 const NODE = '/sys/devices/system/node';
 const GLOBAL = '/sys/kernel/mm/hugepages';
@@ -24,7 +27,10 @@ export const hugepagesProbe = defineProbe('hugepages', (host) => ({
   pools: pools(host),
   defaultSize: defaultSize(host),
   mounts: attribute(host, '/proc/mounts', parseMounts),
+  mountPoints: mountPoints(host),
+  maps: maps(host),
   cgroupLimits: cgroupLimits(host),
+  unitLimits: unitLimits(host),
 }));
 
 function defaultSize(host: ReadHost): Fact<number> {
@@ -50,20 +56,23 @@ function poolsIn(host: ReadHost, folder: string, node: number | null): HugepageP
     const kilobytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
     const read = (file: string) => attribute(host, `${folder}/${name}/${file}`, natural).value ?? null;
     if (kilobytes === undefined || kilobytes.length > 9) return [];
+    const size = Number(kilobytes) * 1024;
     return [
       {
         node,
-        size: Number(kilobytes) * 1024,
+        size,
         total: read('nr_hugepages'),
         free: read('free_hugepages'),
-        reserved: read('resv_hugepages') ?? 0,
+        // No node tells of its own (mm/hugetlb.c, per_node_hstate_attrs): what is promised may be taken from each.
+        reserved: attribute(host, `${GLOBAL}/${name}/resv_hugepages`, natural).value ?? 0,
         surplus: read('surplus_hugepages') ?? 0,
+        asked: attribute(host, poolMemory({ node, size }), natural).value ?? null,
       },
     ];
   });
 }
 
-function parseMounts(text: string): Mount[] {
+export function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [, path, type, options] = line.split(' ');
     if (type !== 'hugetlbfs' || path === undefined || options === undefined) return [];
@@ -88,4 +97,60 @@ function cgroupLimits(host: ReadHost): Fact<Record<string, string>> {
   });
   if (limits.length === 0) return absent('missing', 'the hugetlb controller sets no limit here', folder);
   return known(Object.fromEntries(limits), folder);
+}
+
+function mountPoints(host: ReadHost): string[] {
+  return names(host, GLOBAL).flatMap((name) => {
+    const kilobytes = /^hugepages-(\d+)kB$/.exec(name)?.[1];
+    const path = mountPoint(Number(kilobytes ?? 0) * 1024);
+    return kilobytes !== undefined && exists(host, path) ? [path] : [];
+  });
+}
+
+/** DPDK, eal_filesystem.h and eal_hugepage_info.c: `rtemap_0`, `spdk_pid42map_7`; its next start removes what nobody locks. */
+const MAP = /map_\d+$/;
+
+function maps(host: ReadHost): Facts['hugepages']['maps'] {
+  const mounts = attribute(host, '/proc/mounts', parseMounts);
+  if (mounts.absent !== undefined) return mounts;
+  const paths: string[] = [];
+  for (const { path } of mounts.value) {
+    const found = guarded(path, () => known(host.list(path) ?? [], path));
+    if (found.absent !== undefined) return found;
+    paths.push(...found.value.filter((name) => MAP.test(name)).map((name) => `${path}/${name}`));
+  }
+  const from = mounts.value.map(({ path }) => path).join(', ') || '/proc/mounts';
+  if (paths.length === 0) return known([], from);
+  const holders = readHolders(host, MAP);
+  if (holders.absent !== undefined) return holders;
+  const held = new Set(holders.value.map(({ path }) => path));
+  return known(
+    paths.map((path) => ({ path, open: held.has(path) })),
+    from,
+  );
+}
+
+/** A limit of the slice holds for all units in it; one of a unit only while it runs, as it has its cgroup then. */
+function unitLimits(host: ReadHost): Facts['hugepages']['unitLimits'] {
+  const slice = '/sys/fs/cgroup/system.slice';
+  const controllers = textOrNothing(host, `${slice}/cgroup.controllers`);
+  if (controllers === undefined) return absent('missing', 'no cgroup v2 with services in it', slice);
+  if (!controllers.split(' ').includes('hugetlb')) return known({}, slice);
+  const below =
+    textOrNothing(host, `${slice}/cgroup.subtree_control`)?.split(' ').includes('hugetlb') === true;
+  const units = below ? names(host, slice).filter((name) => name.endsWith('.service')) : [];
+  const found = [
+    ['system.slice', limitsIn(host, slice)] as const,
+    ...units.map((unit) => [unit, limitsIn(host, `${slice}/${unit}`)] as const),
+  ];
+  return known(Object.fromEntries(found.filter(([, limits]) => Object.keys(limits).length > 0)), slice);
+}
+
+function limitsIn(host: ReadHost, folder: string): Record<string, number> {
+  const limits = names(host, folder).flatMap((name) => {
+    const size = /^hugetlb\.(\w+)\.max$/.exec(name)?.[1];
+    const bytes = size === undefined ? undefined : attribute(host, `${folder}/${name}`, natural).value;
+    return size === undefined || bytes === undefined ? [] : [[size, bytes] as const];
+  });
+  return Object.fromEntries(limits);
 }

@@ -1,3 +1,4 @@
+import { isolatedBy } from '../formats/boot-line.ts';
 import { formatCpuList, parseCpuList } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
 import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
@@ -32,11 +33,11 @@ function requestedLists(
   last: number | undefined,
 ): NonNullable<Facts['isolation']['requested']['value']> {
   const line = parseCommandLine(text);
-  const cpus = (value: string | undefined) => cpuListText(spelledOut(withoutFlags(value ?? ''), last));
+  const cpus = (value: string | undefined) => cpuListText(spelledOut(value ?? '', last));
   // Of a repeated parameter the first counts where a second list is refused (kernel/sched/isolation.c,
   // housekeeping_setup), and the last where it overwrites (kernel/rcu/tree_nocb.h, kernel/irq/irqdesc.c).
   return {
-    isolcpus: cpus(valuesOf(line, 'isolcpus')[0]),
+    isolcpus: cpus(isolatedBy(valuesOf(line, 'isolcpus')[0] ?? '')),
     nohzFull: cpus(valuesOf(line, 'nohz_full')[0]),
     rcuNocbs: cpus(valuesOf(line, 'rcu_nocbs').at(-1)),
     irqaffinity: cpus(valuesOf(line, 'irqaffinity').at(-1)),
@@ -46,11 +47,6 @@ function requestedLists(
 /** Since 5.13 `N` stands for the last CPU and `all` for every one (lib/bitmap-str.c, bitmap_parselist). */
 function spelledOut(list: string, last: number | undefined): string {
   return last === undefined ? list : list.replace(/\ball\b/gi, `0-${last}`).replace(/\bN\b/g, `${last}`);
-}
-
-/** isolcpus=[flag-list,]cpu-list; the flags are words: nohz, domain, managed_irq. */
-function withoutFlags(value: string): string {
-  return value.replace(/^(?:[a-z_]+,)*/, '');
 }
 
 /** The kernel gives no read-back but a line at boot (kernel/rcu/tree_nocb.h, rcu_init_nohz). */

@@ -150,6 +150,9 @@ function readInterfaces(
       virtualFunctions: virtualFunctions(links, link),
       xdpProgram: xdpProgram(links, link),
       addresses: own.map((entry) => entry.address),
+      broadcasts: Object.fromEntries(
+        own.flatMap(({ address, broadcast }) => (broadcast === undefined ? [] : [[address, broadcast]])),
+      ),
     };
   });
 }

@@ -43,7 +43,14 @@ function readNode(host: ReadHost, id: number, ids: readonly number[]): NumaNode 
     memory: attribute(host, `${folder}/meminfo`, (text) => {
       // "Node 0 MemTotal:   32768 kB"
       const info = parseColonLines(text.replace(/^Node \d+ /gm, ''));
-      return { total: kilobytes(info.get('MemTotal')), free: kilobytes(info.get('MemFree')) };
+      const reclaimable = ['Inactive(file)', 'SReclaimable'].map((name) =>
+        kilobytes(info.get(name) ?? '0 kB'),
+      );
+      return {
+        total: kilobytes(info.get('MemTotal')),
+        free: kilobytes(info.get('MemFree')),
+        reclaimable: reclaimable.reduce((sum, bytes) => sum + bytes, 0),
+      };
     }),
     distances: distances(host, folder, ids),
   };

@@ -1,4 +1,4 @@
-import { dropIn, IRQBALANCE, OWN, UNIT_FOLDER, VF_TOKEN } from '../formats/own-files.ts';
+import { dropIn, IRQBALANCE, isMountUnit, OWN, UNIT_FOLDER, VF_TOKEN } from '../formats/own-files.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
@@ -12,14 +12,22 @@ type Initramfs = NonNullable<Own['initramfs']['value']>;
 const LIMIT = 1 << 20;
 
 export const ownFilesProbe = defineProbe('ownFiles', (host): Own => {
-  const units = names(host, UNIT_FOLDER)
+  const present = names(host, UNIT_FOLDER);
+  const mounts = present.map((name) => `${UNIT_FOLDER}/${name}`).filter(isMountUnit);
+  const units = present
     .filter((name) => name.endsWith('.service.d'))
     .map((name) => dropIn(name.slice(0, -2)));
-  const paths = [...Object.values(OWN), ...IRQBALANCE, ...units.filter((path) => exists(host, path))];
+  const paths = [
+    ...Object.values(OWN),
+    ...IRQBALANCE,
+    ...mounts,
+    ...units.filter((path) => exists(host, path)),
+  ];
   return {
     files: Object.fromEntries(paths.map((path) => [path, ownFile(host, path)])),
     vfToken: vfToken(host),
-    folders: folders(host, [...paths, ...units]),
+    // kernel-install's own, which may be missing.
+    folders: folders(host, [...paths, ...units, '/etc/kernel/cmdline']),
     initramfs: initramfs(host),
   };
 });

@@ -97,8 +97,8 @@ function holders(host: ReadHost, nodes: Fact<Node[]>, { quick }: Look): Fact<Hol
   return readHolders(host);
 }
 
-/** Every process that holds a device in user space, or a clock. */
-export function readHolders(host: ReadHost): Fact<Holder[]> {
+/** Every process that holds a device in user space or a clock, or a file of another kind. */
+export function readHolders(host: ReadHost, kind: RegExp = HELD): Fact<Holder[]> {
   const from = '/proc/*/fd';
   let denied = 0;
   const found: Holder[] = [];
@@ -110,7 +110,7 @@ export function readHolders(host: ReadHost): Fact<Holder[]> {
     }
     for (const fd of fds.value) {
       const path = linkOf(host, `/proc/${pid}/fd/${fd}`);
-      if (path === undefined || !HELD.test(path)) continue;
+      if (path === undefined || !kind.test(path)) continue;
       found.push({ pid: Number(pid), program: textOrNothing(host, `/proc/${pid}/comm`) ?? 'unknown', path });
     }
   }

@@ -21,7 +21,7 @@ export function contradictions(profile: Profile): Problem[] {
     })),
     ...nics,
     ...sameMac(profile.nics),
-    ...pools.flatMap((pool, index) => ofPool(pool, ['hugepages', index])),
+    ...pools.flatMap((pool, index) => ofPool(pool, profile, ['hugepages', index])),
     ...ofCores(profile.cores),
     ...ofValidation(profile),
   ];
@@ -93,13 +93,17 @@ function sameMac(nics: readonly ProfileNic[]): Problem[] {
   }));
 }
 
-function ofPool(pool: ProfileHugepage, path: readonly PropertyKey[]): Problem[] {
+function ofPool(pool: ProfileHugepage, { persistent }: Profile, path: readonly PropertyKey[]): Problem[] {
   if ((pool.count === undefined) === (pool.total === undefined)) {
     return [{ path, sentence: 'needs either count or total' }];
   }
   const size = parseSize(pool.size);
   if (pool.total !== undefined && parseSize(pool.total) % size !== 0) {
     return [{ path: [...path, 'total'], sentence: `is not a whole number of pages of ${pool.size}` }];
+  }
+  if (pool.when === 'boot' && !persistent) {
+    const sentence = 'boot arguments outlast a reboot, which "persistent: false" rules out';
+    return [{ path: [...path, 'when'], sentence }];
   }
   return [];
 }

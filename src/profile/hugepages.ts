@@ -11,6 +11,8 @@ const AUTO_BYTES = 1 << 30;
 const AUTO_SIZE = 2 << 20;
 /** `auto` must not starve the kernel and everything else on a node. */
 const AUTO_SHARE = 0.5;
+/** Pages of this size need as much memory in one piece. */
+const GIGANTIC = 1 << 30;
 
 /** Their packet buffers lie in hugepages; a kernel socket or AF_XDP needs none. */
 const STACKS: readonly string[] = ['dpdk', 'onload', 'ef-vi', 'tcpdirect'];
@@ -20,6 +22,7 @@ export function resolveHugepages(
   wanted: NonNullable<Profile['hugepages']>,
   nics: readonly PlacedNic[],
   facts: Facts,
+  persistent: boolean,
   report: Report,
 ): ResolvedHugepages[] {
   const { pools } = facts.hugepages;
@@ -35,7 +38,9 @@ export function resolveHugepages(
   const found =
     wanted === 'auto'
       ? automatic(users, offered, facts, report)
-      : wanted.flatMap((entry, index) => listed(entry, `hugepages[${index}]`, users, offered, report));
+      : wanted.flatMap((entry, index) =>
+          listed(entry, `hugepages[${index}]`, users, { facts, offered, persistent }, report),
+        );
   for (const [index, page] of found.entries()) {
     const first = found.findIndex(({ node, size }) => node === page.node && size === page.size);
     if (first === index) continue;
@@ -75,24 +80,37 @@ function listed(
   entry: ProfileHugepage,
   subject: string,
   users: readonly PlacedNic[],
-  pools: readonly HugepagePool[],
+  host: { readonly facts: Facts; readonly offered: readonly HugepagePool[]; readonly persistent: boolean },
   report: Report,
 ): ResolvedHugepages[] {
   const size = parseSize(entry.size);
+  const automatic = size >= GIGANTIC && host.persistent ? 'boot' : 'runtime';
+  const atBoot = (entry.when === 'auto' ? automatic : entry.when) === 'boot';
   const count = entry.count ?? parseSize(entry.total ?? '0') / size;
   if (entry.node === 'auto' && users.length === 0) {
     report({ subject, sentence: 'node is auto, but no NIC of this profile needs hugepages; name a node' });
   }
   const nodes = entry.node === 'auto' ? knownNodes(users, subject, report) : [entry.node];
   for (const node of nodes) {
-    const near = pools.filter((pool) => (pool.node ?? 0) === node);
+    const near = host.offered.filter((pool) => (pool.node ?? 0) === node);
     if (near.length === 0) report({ subject, sentence: `this host has no node ${node} with hugepages` });
-    else if (!near.some((pool) => pool.size === size)) {
+    else if (!near.some((pool) => pool.size === size) && !(atBoot && canHave(size, host.facts))) {
       const sizes = near.map((pool) => formatSize(pool.size)).join(', ');
       report({ subject, sentence: `node ${node} has no pages of ${entry.size}, but of ${sizes}` });
     }
   }
-  return nodes.map((node) => ({ node, size, count }));
+  return nodes.map((node) => ({
+    node,
+    size,
+    count,
+    ...(atBoot ? { atBoot } : {}),
+    ...(entry.mount ? { mounted: true as const } : {}),
+  }));
+}
+
+/** A kernel without CONFIG_CONTIG_ALLOC shows its pool of 1G only when the boot line has asked for it. */
+function canHave(size: number, { cpu }: Facts): boolean {
+  return size === 1 << 30 && cpu.flags.value?.includes('pdpe1gb') === true;
 }
 
 /** The nodes of NICs, ascending, each once. */

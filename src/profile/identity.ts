@@ -1,5 +1,5 @@
 import { BIFURCATED, SOLARFLARE } from '../formats/nic-drivers.ts';
-import type { Facts, PciFunction } from '../probes/facts.ts';
+import type { Facts, NetworkInterface, PciFunction } from '../probes/facts.ts';
 import type { Identity } from './resolved.ts';
 
 /** For a function that no driver has now: Mellanox, and Microsoft, whose only NIC on PCI is mana. */
@@ -35,15 +35,33 @@ export function identityOf(nic: PciFunction, facts: Facts): Identity {
 
 /** Permanent MAC addresses: of the interfaces that the function has, or of the one that it had in the kernel. */
 export function macsOf(nic: PciFunction, facts: Facts): string[] {
-  const interfaces = (facts.network.interfaces.value ?? []).filter(({ name, pci }) => {
-    return pci === nic.address && nic.interfaces.includes(name);
-  });
+  const interfaces = interfacesAt(nic.address, facts).filter(({ name }) => nic.interfaces.includes(name));
   const macs = interfaces.map(({ permanentAddress, address, master }) => {
     // Kernels before 5.6 do not tell the permanent one. A bond gives its ports an address that is not theirs.
     return permanentAddress.value ?? (master === null ? address.value : undefined);
   });
   const all = macs.length > 0 ? macs : [nic.remembered.value?.address];
   return all.flatMap((mac) => (mac !== undefined && isMac(mac) ? [mac.toLowerCase()] : []));
+}
+
+const indexes = new WeakMap<object, ReadonlyMap<string | null, NetworkInterface[]>>();
+
+/** Every NIC of a profile is compared with every function of the host, so the interfaces are sorted once. */
+function interfacesAt(address: string, { network }: Facts): readonly NetworkInterface[] {
+  const all = network.interfaces.value;
+  if (all === undefined) return [];
+  let index = indexes.get(all);
+  if (index === undefined) {
+    const sorted = new Map<string | null, NetworkInterface[]>();
+    for (const entry of all) {
+      const known = sorted.get(entry.pci);
+      if (known === undefined) sorted.set(entry.pci, [entry]);
+      else known.push(entry);
+    }
+    indexes.set(all, sorted);
+    index = sorted;
+  }
+  return index.get(address) ?? [];
 }
 
 function isMac(mac: string): boolean {

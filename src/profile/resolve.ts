@@ -36,13 +36,13 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
       leaves: (nics[index]?.driver ?? null) !== null,
     };
   });
-  const { service, persistent } = profile;
+  const { boot, service, persistent } = profile;
   // What depends on a NIC that is not there would only be said twice.
   const decided = <T>(wanted: T | 'auto' | undefined) =>
     wanted === 'auto' && found.length < profile.nics.length ? undefined : wanted;
   const hugepages = decided(profile.hugepages);
   const wantedCores = decided(profile.cores);
-  const pages = hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, report);
+  const pages = hugepages === undefined ? [] : resolveHugepages(hugepages, placed, facts, persistent, report);
   const chosen = wantedCores && resolveCores(wantedCores, placed, facts, report);
   const { settings, notes } = resolveSettings(profile, chosen?.cores, facts, report);
   const said = [...(chosen?.notes ?? []), ...notes];
@@ -56,6 +56,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
           corePlan: chosen.plan,
           moveInterrupts: profile.interrupts !== 'leave',
         }),
+    ...(boot === undefined ? {} : { boot }),
     ...(settings.length === 0 ? {} : { settings }),
     ...(said.length === 0 ? {} : { notes: said }),
     ...(service === undefined ? {} : { service: accountOf(service) }),

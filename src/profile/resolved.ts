@@ -50,6 +50,10 @@ export interface ResolvedHugepages {
   /** Octets: 2097152 or 1073741824. */
   readonly size: number;
   readonly count: number;
+  /** The next boot reserves them; else they are reserved now. */
+  readonly atBoot?: true;
+  /** Their size has a hugetlbfs of its own. */
+  readonly mounted?: true;
 }
 
 /** The account and unit under which the application runs. */
@@ -108,6 +112,7 @@ export interface ResolvedProfile {
   readonly settings?: readonly ResolvedSetting[];
   /** What was found out while resolving and a reader of the plan must know. */
   readonly notes?: readonly string[];
+  readonly boot?: { readonly arguments: readonly string[]; readonly trial: boolean };
   readonly service?: ServiceAccount;
   /** Whether the settings shall survive a reboot. */
   readonly persistent: boolean;

@@ -110,6 +110,20 @@ const hugepage = z.strictObject({
   total: text(SIZE, 'an amount of memory such as 4G')
     .optional()
     .describe('amount of memory; this or `count`'),
+  when: z
+    .enum(['auto', 'boot', 'runtime'])
+    .default('auto')
+    .describe(
+      'whether they are reserved now or by the next boot; `auto` is boot for pages of 1G or more, which fragmented ' +
+        'memory no longer has, unless the profile is not `persistent`',
+    ),
+  mount: z
+    .boolean()
+    .default(false)
+    .describe(
+      'whether pages of this size get a hugetlbfs of their own, such as /dev/hugepages1G, for the group of `service`; ' +
+        'DPDK with --in-memory needs none',
+    ),
 });
 
 const cores = z.strictObject({
@@ -142,6 +156,30 @@ function settingsOf(section: 'power' | 'tunables') {
     Object.fromEntries(keys.map(({ key, summary }) => [key, settingValue.optional().describe(summary)])),
   );
 }
+
+/**
+ * Goes through a shell, through GRUB's own language and through BLS files: nothing that any of them takes for syntax.
+ * Hugepages have a key of their own, because their arguments count in pairs.
+ */
+const KERNEL_ARGUMENT = /^(?!(default_)?hugepages)[A-Za-z][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@+%=-]*)?$/;
+
+const boot = z.strictObject({
+  arguments: z
+    .array(
+      text(
+        KERNEL_ARGUMENT,
+        'a kernel argument such as nosoftlockup or skew_tick=1, without blanks or quotes; hugepages have their own key',
+      ),
+    )
+    .default([])
+    .describe('further kernel arguments; each replaces other values of its key, and what `auto` would write'),
+  trial: z
+    .boolean()
+    .default(false)
+    .describe(
+      'whether a new boot line is tried once: it becomes the default only when the host came up well with it',
+    ),
+});
 
 const service = z.strictObject({
   user: text(ACCOUNT, 'the name of an account').describe('account that runs the application'),
@@ -199,6 +237,7 @@ export const profileSchema = z.strictObject({
     .describe(
       '`leave` leaves to a running tuned, and the like, what it sets itself; else such a host is refused',
     ),
+  boot: boot.optional().describe('the boot line'),
   service: service.optional().describe('who runs the application'),
   persistent: z.boolean().default(true).describe('whether the settings shall survive a reboot'),
   validate: validation.optional().describe('how `validate` proves the data path'),

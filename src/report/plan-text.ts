@@ -1,3 +1,4 @@
+import { changeTitle } from '../formats/change-title.ts';
 import type { Change, Json } from '../plan/change.ts';
 import type { PlanDocument } from '../plan/document.ts';
 import { renderCoreMap } from './cores-text.ts';
@@ -11,12 +12,15 @@ const EFFECT = { none: '', 'link-down': ', its link goes down', reboot: ', works
 
 type Shown = Pick<PlanDocument, 'changes' | 'notes' | 'refusals'> & Partial<Pick<PlanDocument, 'cores'>>;
 
-/** What would be changed, from what to what; what the guard refuses stands last, above the sum. */
-export function renderPlan(plan: Shown, style: Style): string {
+/**
+ * What would be changed, from what to what; what the guard refuses stands last, above the sum. `verbose` adds what an
+ * administrator would type.
+ */
+export function renderPlan(plan: Shown, style: Style, verbose = false): string {
   const { cores } = plan;
   const lines = [
     ...(cores === undefined ? [] : [...renderCoreMap(cores, cores.map, style), '']),
-    ...plan.changes.flatMap((change) => [...renderChange(change, style), '']),
+    ...plan.changes.flatMap((change) => [...renderChange(change, style, verbose), '']),
   ];
   for (const note of plan.notes) lines.push(...entry('note', note, style, 'dim'), '');
   for (const { target, sentence } of plan.refusals) {
@@ -34,7 +38,7 @@ export function renderCommands({ changes, refusals }: Shown, profile: string): s
   ];
   const parts = changes.map((change) => [
     '',
-    `# ${plain(`${change.target}: ${change.summary}`)} (${change.scope}${EFFECT[change.effect]})`,
+    `# ${plain(changeTitle(change))} (${change.scope}${EFFECT[change.effect]})`,
     ...change.commands,
   ]);
   const refused = refusals.map(({ target, sentence }) => `# REFUSED ${plain(`${target}: ${sentence}`)}`);
@@ -42,19 +46,21 @@ export function renderCommands({ changes, refusals }: Shown, profile: string): s
   return `${[...head, ...stop, ...parts.flat()].join('\n')}\n`;
 }
 
-function renderChange(change: Change, style: Style): string[] {
-  const { target, summary, before, after } = change;
+function renderChange(change: Change, style: Style, verbose: boolean): string[] {
+  const { before, after } = change;
   const parts = differences(before, after);
   const mark = markOf(parts);
   const indent = ' '.repeat(COLUMN);
   const width = style.width - COLUMN;
-  const title = summary.includes(target) ? summary : `${target}  ${summary}`;
   return [
-    `${paint(style, COLOR[mark], mark)} ${wrap(plain(title), width, indent)}`,
+    `${paint(style, COLOR[mark], mark)} ${wrap(plain(changeTitle(change)), width, indent)}`,
     ...parts.map(
       ({ name, from, to }) => indent + cut(plain(`  ${name}${from ?? NOTHING} → ${to ?? NOTHING}`), width),
     ),
     paint(style, 'dim', `${indent}  ${change.scope}${EFFECT[change.effect]}`),
+    ...(verbose ? change.commands.flatMap((command) => command.split('\n')) : []).map((line) =>
+      paint(style, 'dim', plain(`${indent}  $ ${line}`)),
+    ),
   ];
 }
 
@@ -70,9 +76,16 @@ function differences(before: Json, after: Json): Part[] {
     return isObject(before) || !isPlain(before) ? [] : [part('', before, after)];
   }
   const was = isObject(before) ? before : {};
-  return Object.keys(after)
+  const parts = Object.keys(after)
     .filter((key) => isPlain(after[key]) && isPlain(was[key]) && (was[key] ?? null) !== after[key])
     .map((key) => part(key, was[key], after[key]));
+  return 'text' in after && was.text == null ? [newFile(parts)] : parts;
+}
+
+/** A file that was not there needs one line for all that it will be. */
+function newFile(parts: readonly Part[]): Part {
+  const texts = parts.map(({ name, to }) => (name === 'text: ' ? to : name.replace(':', '') + to));
+  return { name: '', from: undefined, to: texts.join(', ') };
 }
 
 function part(name: string, before: Json | undefined, after: Json | undefined): Part {

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { validateResult } from '../native/messages.ts';
 import { changeSchema, coresSchema, list, refusalSchema } from '../plan/document.ts';
-import { factsSchema } from '../probes/facts.ts';
+import { factsSchema, serviceAccountSchema } from '../probes/facts.ts';
 
 const text = z.string();
 
@@ -55,6 +55,7 @@ export const fullReportSchema = z.strictObject({
     .optional()
     .describe('what the machine calls itself; for the reader, judged by nothing'),
   probe: probeReportSchema,
+  account: serviceAccountSchema.optional().describe('with --user or a profile that names a service account'),
   check: checkReportSchema,
 });
 
@@ -106,6 +107,22 @@ export const undoReportSchema = z.strictObject({
   recovered,
 });
 
+export const resumeReportSchema = z.strictObject({
+  schema: z.literal('bypass-setup/resume@1'),
+  ...heading,
+  outcome: z
+    .enum(['nothing', 'verified', 'not-in-force', 'recovered', 'left'])
+    .describe(
+      'verified: what needed the reboot is in force; recovered: a run was ended that the reboot interrupted',
+    ),
+  sentence: text,
+  runs: list(
+    z.strictObject({ run: text, wrong: list(text).describe('what is not in force, one sentence each') }),
+  ),
+  ...takenBack,
+  recovered,
+});
+
 export const runsReportSchema = z.strictObject({
   schema: z.literal('bypass-setup/runs@1'),
   ...heading,
@@ -117,6 +134,10 @@ export const runsReportSchema = z.strictObject({
       by: text.describe('SUDO_USER, else the uid'),
       state: z.enum(['applied', 'waiting', 'undone', 'left', 'unfinished']),
       confirmBy: text.optional(),
+      afterReboot: z
+        .strictObject({ at: text.describe('ISO 8601, UTC'), wrong: list(text) })
+        .optional()
+        .describe('what a later boot showed: what of it is not in force, one sentence each'),
       changes: list(
         z.strictObject({
           id: text,
@@ -151,6 +172,7 @@ export const explainReportSchema = z.strictObject({
 
 export type ApplyReport = z.infer<typeof applyReportSchema>;
 export type UndoReport = z.infer<typeof undoReportSchema>;
+export type ResumeReport = z.infer<typeof resumeReportSchema>;
 export type RunsReport = z.infer<typeof runsReportSchema>;
 export type ExplainReport = z.infer<typeof explainReportSchema>;
 export type FullReport = z.infer<typeof fullReportSchema>;

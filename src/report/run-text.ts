@@ -1,4 +1,4 @@
-import type { ApplyReport, RunsReport, UndoReport } from './report.ts';
+import type { ApplyReport, ResumeReport, RunsReport, UndoReport } from './report.ts';
 import { paint, plain, plural, type Style, table, wrap } from './terminal.ts';
 
 /** What became of an apply, below the plan. */
@@ -30,19 +30,39 @@ export function renderUndo({ sentence, left }: UndoReport, style: Style): string
   return `${[plain(`${sentence[0]?.toUpperCase()}${sentence.slice(1)}.`), ...list(left, style)].join('\n')}\n`;
 }
 
+export function renderResume({ sentence, left }: ResumeReport, style: Style): string {
+  const text = wrap(plain(`${sentence[0]?.toUpperCase()}${sentence.slice(1)}.`), style.width);
+  return `${[text, ...list(left, style)].join('\n')}\n`;
+}
+
 /** The runs, the last one first; `verbose` adds what each changed. */
 export function renderRuns({ runs }: RunsReport, style: Style, verbose: boolean): string {
   if (runs.length === 0) return 'Nothing was ever applied here.\n';
-  const rows = [...runs].reverse().map(({ run, state, by, command, changes }) => ({
-    cells: [run, state, by, countOf(changes), command].map(plain),
+  const rows = [...runs].reverse().map(({ run, state, by, command, changes, afterReboot }) => ({
+    cells: [
+      run,
+      afterReboot === undefined ? state : afterBoot(afterReboot),
+      by,
+      countOf(changes),
+      command,
+    ].map(plain),
     changes,
+    wrong: afterReboot?.wrong ?? [],
   }));
   const lines = table(
     [['run', 'state', 'by', 'changes', 'command'], ...rows.map(({ cells }) => cells)],
     style,
   );
-  const below = rows.map(({ changes }) => (verbose ? changes.map((change) => describe(change, style)) : []));
+  const below = rows.map(({ changes, wrong }) => [
+    ...list(wrong, style),
+    ...(verbose ? changes.map((change) => describe(change, style)) : []),
+  ]);
   return `${lines.flatMap((line, index) => [line, ...(below[index - 1] ?? [])]).join('\n')}\n`;
+}
+
+/** What became of it in a later boot. */
+function afterBoot({ wrong }: { readonly wrong: readonly string[] }): string {
+  return wrong.length === 0 ? 'in force' : 'not in force';
 }
 
 function countOf(changes: RunsReport['runs'][number]['changes']): string {

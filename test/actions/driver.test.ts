@@ -124,7 +124,7 @@ describe('binding a NIC', () => {
     host.write('/sys/bus/pci/drivers/e1000e/unbind', '0000:02:00.0');
     host.write(PROBE, '0000:02:00.0');
     expect(await revertAll(begun, host)).toEqual([
-      'module:vfio-pci: vfio_pci, vfio_pci_core, vfio stays loaded: it is in use',
+      'module:vfio-pci: vfio_pci, vfio_pci_core, vfio_iommu_type1, vfio stays loaded: 0000:02:00.0 is bound to it',
     ]);
     expect(driverOf(host)).toBe('e1000e');
     expect(driverOf(host, '0000:02:00.0')).toBe('vfio-pci');
@@ -163,6 +163,17 @@ describe('a device in use', () => {
     host.hold(4242, '/dev/vfio/10');
     expect(await errorOf(revertAll(begun, host))).toMatchObject({ code: 'NIC_IN_USE', exitCode: 4 });
     expect(driverOf(host)).toBe('vfio-pci');
+    // What the NIC needs where it is stays with it: its driver, and what is known of it.
+    const rest = begun
+      .map((text): Change => JSON.parse(text))
+      .filter(({ action }) => action === 'module' || action === 'remember');
+    for (const change of rest) await actionNamed(change.action).revert(change, host);
+    const left = rest.map((change) => actionNamed(change.action).holdsBefore(change, host));
+    expect(left).toEqual([
+      `vfio_pci, vfio_pci_core, vfio_iommu_type1, vfio stays loaded: ${ADDRESS} is bound to it`,
+      `/var/lib/bypass-setup/nics.json stays: ${ADDRESS} has not come back`,
+    ]);
+    expect(host.stat('/sys/module/vfio_pci')).toBeDefined();
     host.end(4242);
     expect(await revertAll(begun, host)).toEqual([]);
     expect(host.tree()).toEqual(before);

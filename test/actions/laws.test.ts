@@ -242,10 +242,22 @@ function withoutIndexes(facts: ReturnType<typeof factsOf>): unknown {
 }
 
 /** What the other one wishes, of the NICs that are there. */
-function pickProfile(other: RandomHost, { nics }: RandomHost): Partial<RandomHost> {
+function pickProfile(other: RandomHost, random: RandomHost): Partial<RandomHost> {
   return {
     service: other.service,
     persistent: other.persistent,
-    nics: nics.map((nic, index) => ({ ...nic, wanted: other.nics[index]?.wanted ?? 'not in the profile' })),
+    pages: {
+      ...random.pages,
+      mounted: other.pages.mounted,
+      atBoot: other.pages.atBoot,
+      pools: random.pages.pools.map((pool, index) => ({
+        ...pool,
+        wanted: other.pages.pools[index]?.wanted ?? 0,
+      })),
+    },
+    nics: random.nics.map((nic, index) => ({
+      ...nic,
+      wanted: other.nics[index]?.wanted ?? 'not in the profile',
+    })),
   };
 }

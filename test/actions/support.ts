@@ -3,7 +3,7 @@ import type { Change, Plan } from '../../src/plan/change.ts';
 import type { ResolvedNic, ResolvedProfile } from '../../src/profile/resolved.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
 import { planFor } from '../support/little-engine.ts';
-import { profileOf, type RandomHost, simulate } from '../support/random-hosts.ts';
+import { noPages, profileOf, type RandomHost, simulate } from '../support/random-hosts.ts';
 
 type RandomNic = RandomHost['nics'][number];
 
@@ -36,6 +36,8 @@ const HOST: RandomHost = {
   remapping: true,
   lockdown: false,
   held: false,
+  pages: noPages,
+  systemd: false,
 };
 
 export interface Case {

@@ -21,7 +21,7 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['frobnicate'],
     64,
-    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, validate, suggest, plan, apply, confirm, undo, explain, capture\n',
+    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, validate, suggest, plan, apply, confirm, undo, resume, explain, capture\n',
   ],
   [['probe', '--jsn'], 64, 'error[OPTION_UNKNOWN] "--jsn": no such option\nhint: did you mean --json?\n'],
   [['probe', '-x'], 64, 'error[OPTION_UNKNOWN] "-x": no such option\nhint: see: bypass-setup --help\n'],
@@ -67,7 +67,22 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--root', 'test/fixtures/hosts/bond-vlan.tree'],
     64,
-    'error[USAGE] --root test/fixtures/hosts/bond-vlan.tree: is a recorded host, which can be read only\nhint: see: bypass-setup --help\n',
+    'error[USAGE] --root test/fixtures/hosts/bond-vlan.tree: is a recorded host, which can be read only\nhint: plan, apply --check and undo --list take it; the others take / or a directory\n',
+  ],
+  [
+    ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--confirm-within', '900ms'],
+    64,
+    'error[USAGE] --confirm-within: 900ms is too short to confirm in; 120s is a usual time\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['apply', '--yes', '-f', 'profiles/one-nic-dpdk.yaml', '--plan', '/no/such/plan.json'],
+    64,
+    'error[USAGE] --plan: has its profile in it: leave out -f\nhint: see: bypass-setup --help\n',
+  ],
+  [
+    ['plan', '-f', 'profiles/one-nic-dpdk.yaml', '--commands', '--json'],
+    64,
+    'error[USAGE] --commands: is a shell script; --json has the commands in each change: give one of them\nhint: see: bypass-setup --help\n',
   ],
   [
     ['probe', '--iface', 'x'],
@@ -128,12 +143,12 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['check', '--report', '/no/such/folder/report.txt'],
     64,
-    'error[FILE_NOT_WRITTEN] /no/such/folder/report.txt: cannot be written: ENOENT\nhint: name a file in a folder that exists and that you may write to\n',
+    'error[FILE_NOT_WRITTEN] /no/such/folder/report.txt: cannot be written: no such file or directory (ENOENT)\nhint: name a file in a folder that exists, that you may write to, and that has room\n',
   ],
   [
     ['capture', '--output', scratch],
     64,
-    `error[FILE_NOT_WRITTEN] ${scratch}: cannot be written: EISDIR\nhint: name a file in a folder that exists and that you may write to\n`,
+    `error[FILE_NOT_WRITTEN] ${scratch}: cannot be written: it is a directory (EISDIR)\nhint: name a file in a folder that exists, that you may write to, and that has room\n`,
   ],
   [
     ['validate'],

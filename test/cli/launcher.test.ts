@@ -34,6 +34,31 @@ describe('the launcher', () => {
     expect(version(folder)).toBe(VERSION);
   });
 
+  it('loads packages with the code that V8 has kept, or without it', () => {
+    const folder = copy('packages');
+    const plan = () =>
+      spawnSync(
+        process.execPath,
+        [
+          `${folder}/bin/bypass-setup`,
+          'plan',
+          ...[
+            '-f',
+            `${ROOT}profiles/one-nic-dpdk.yaml`,
+            '--root',
+            `${ROOT}test/fixtures/hosts/two-socket-smt.tree`,
+          ],
+        ],
+        { encoding: 'utf8' },
+      ).stdout;
+    const kept = plan();
+    expect(kept).toContain('18 changes');
+    for (const name of ['zod', 'yaml']) writeFileSync(`${folder}/dist/packages/${name}.cache`, 'no code');
+    expect(plan()).toBe(kept);
+    for (const name of ['zod', 'yaml']) rmSync(`${folder}/dist/packages/${name}.cache`);
+    expect(plan()).toBe(kept);
+  });
+
   it('never runs code that was kept of an older bundle', () => {
     const folder = copy('stale');
     const bundle = readFileSync(`${folder}/dist/cli.js`, 'utf8');

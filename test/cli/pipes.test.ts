@@ -15,7 +15,7 @@ describe('output', () => {
   it('a full disk behind stdout is one clear error', () => {
     const script = `${COMMAND} probe --json --root ${HOST} > /dev/full`;
     const { status, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
-    expect(stderr).toBe('error[STDOUT]: cannot be written: ENOSPC\nhint: the disk is full\n');
+    expect(stderr).toBe('error[STDOUT]: cannot be written: the disk is full (ENOSPC)\n');
     expect(status).toBe(1);
   });
 

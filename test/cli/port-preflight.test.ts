@@ -220,8 +220,8 @@ describe('a port that DPDK cannot drive', () => {
     [
       '[D6] finds hugepages that are promised to others',
       {
-        [`${HUGE}/hugepages-1048576kB/resv_hugepages`]: '12\n',
-        [`${HUGE}/hugepages-2048kB/resv_hugepages`]: '1000\n',
+        '/sys/kernel/mm/hugepages/hugepages-1048576kB/resv_hugepages': '12\n',
+        '/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages': '1000\n',
       },
       {},
       2,

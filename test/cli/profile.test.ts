@@ -39,9 +39,14 @@ describe('reading a profile', () => {
       'a file that is not there',
       '/no/such/profile.yaml',
       64,
-      'error[PROFILE_UNREADABLE] /no/such/profile.yaml: cannot be read: ENOENT',
+      'error[PROFILE_UNREADABLE] /no/such/profile.yaml: cannot be read: no such file or directory (ENOENT)',
     ],
-    ['a folder', tmpdir(), 64, `error[PROFILE_UNREADABLE] ${tmpdir()}: cannot be read: EISDIR`],
+    [
+      'a folder',
+      tmpdir(),
+      64,
+      `error[PROFILE_UNREADABLE] ${tmpdir()}: cannot be read: it is a directory (EISDIR)`,
+    ],
     [
       'a device without an end',
       '/dev/zero',

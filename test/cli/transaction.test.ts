@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type * as z from 'zod';
 import { planDocumentSchema } from '../../src/plan/document.ts';
-import { applyReportSchema, runsReportSchema, undoReportSchema } from '../../src/report/report.ts';
+import {
+  applyReportSchema,
+  resumeReportSchema,
+  runsReportSchema,
+  undoReportSchema,
+} from '../../src/report/report.ts';
 import { scratch, snapshot } from '../host/scratch.ts';
 import { cli, ROOT } from '../support/cli.ts';
 import { fixtureEntries } from '../support/hosts.ts';
@@ -36,6 +41,10 @@ describe('plan, apply and undo on a directory', () => {
 
     const apply = on('apply', '-f', PROFILE, '--yes');
     expect(apply.exitCode).toBe(0);
+    expect(apply.stdout.indexOf('4 changes: 4 persistent')).toBe(
+      apply.stdout.lastIndexOf('4 changes: 4 persistent'),
+    );
+    expect(apply.stderr).toContain('done: write /etc/bypass-setup/override: binds 0000:af:00.1 at boot\n');
     expect(apply.stdout).toMatch(
       /\nAPPLIED {2}4 changes as run \d{8}-\d{6}\nTo take it back: bypass-setup undo /,
     );
@@ -72,6 +81,7 @@ describe('plan, apply and undo on a directory', () => {
     expect(json(runsReportSchema, 'undo', '--list').runs).toMatchObject([
       { run: applied.run, state: 'applied' },
     ]);
+    expect(json(resumeReportSchema, 'resume')).toMatchObject({ outcome: 'nothing', runs: [] });
     expect(json(undoReportSchema, 'confirm')).toMatchObject({ outcome: 'nothing', run: applied.run });
     expect(json(undoReportSchema, 'undo')).toMatchObject({ outcome: 'undone', run: applied.run });
   });
@@ -87,9 +97,23 @@ describe('plan, apply and undo on a directory', () => {
     expect(stderr.match(/^done: /gm)).toHaveLength(3);
     expect(stderr.match(/^taken back: /gm)).toHaveLength(4);
     expect(stderr).toMatch(
-      /\nerror\[HOST_WRITE\] \/etc\/systemd\/system\/sysinit.target.d\/90-.*: cannot write: ENOTDIR\n$/,
+      /\nerror\[HOST_WRITE\] \/etc\/systemd\/system\/sysinit.target.d\/90-.*: cannot write: a part of the path is no directory \(ENOTDIR\)\n$/,
     );
     expect(tree(root)).toEqual(before);
+  });
+});
+
+describe('a directory is no running machine', () => {
+  it('what only a kernel has is refused before anything is written', () => {
+    const root = image();
+    const before = snapshot(root);
+    const { exitCode, stderr } = cli(['apply', '-f', 'profiles/one-nic-dpdk.yaml', '--yes', '--root', root]);
+    expect([exitCode, stderr]).toEqual([
+      4,
+      `error[ROOT_NOT_RUNNING] ${root}: is not the running machine, which this needs: let group trader open the vfio group of 0000:af:00.1\nhint: apply it on the machine itself\n`,
+    ]);
+    expect(tree(root)).toEqual(Object.fromEntries(Object.entries(before).filter(([path]) => path !== 'run')));
+    expect(cli(['apply', '-f', 'profiles/one-nic-dpdk.yaml', '--check', '--root', root]).exitCode).toBe(2);
   });
 });
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { applyProfile } from '../../src/engine/apply.ts';
-import { recover } from '../../src/engine/recover.ts';
+import { resumeRuns } from '../../src/engine/resume.ts';
 import { undoRun } from '../../src/engine/undo.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { Crash, type KernelSimulator } from '../support/kernel-simulator.ts';
@@ -53,7 +53,7 @@ describe('the laws of a run, on the simulated kernel', () => {
           host.faults = { ...host.faults, crashAt, crashAfter };
           await expect(apply(host, random)).rejects.toBeInstanceOf(Crash);
           host.restart({});
-          const [recovery] = await recover(engine(host));
+          const [recovery] = (await resumeRuns(engine(host))).recovered;
           counts.crashes++;
           const state = tree(host);
           const outcome = recovery?.outcome ?? (same(state, x) ? 'undone' : 'applied');
@@ -89,7 +89,7 @@ async function apply(host: KernelSimulator, random: RandomHost): Promise<string>
 
 /** The host but for what the engine keeps of its own. */
 function tree(host: KernelSimulator): Map<string, unknown> {
-  const own = /^\/(?:var(?:\/lib(?:\/bypass-setup(?:\/runs.*)?)?)?|run\/bypass-setup\.lock)$/;
+  const own = /^\/(?:var(?:\/lib(?:\/bypass-setup(?:\/runs.*)?)?)?|run\/bypass-setup\.(?:lock|notice))$/;
   return new Map([...host.tree()].filter(([path]) => !own.test(path)));
 }
 

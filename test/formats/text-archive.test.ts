@@ -22,10 +22,15 @@ const bytes = fc.oneof(
     .string({ unit: fc.constantFrom('\\', '\n', '\t', 'a', ' ', '\r', 'é', '\u2028'), maxLength: 12 })
     .map(encode),
 );
+const owner = fc.record({ uid: fc.nat(), gid: fc.nat() }).filter(({ uid, gid }) => uid !== 0 || gid !== 0);
 const entry: fc.Arbitrary<ArchiveEntry> = fc.oneof(
   fc.record({ kind: fc.constant('dir' as const), path }),
+  fc.record({ kind: fc.constant('dir' as const), path, mode: fc.nat(0o7777), owner }),
   fc.record({ kind: fc.constant('link' as const), path, target: fc.oneof(path, anyText) }),
-  fc.record({ kind: fc.constant('file' as const), path, mode: fc.nat(0o7777), bytes }),
+  fc.record(
+    { kind: fc.constant('file' as const), path, mode: fc.nat(0o7777), bytes, owner },
+    { requiredKeys: ['kind', 'path', 'mode', 'bytes'] },
+  ),
   fc.record({
     kind: fc.constant('denied' as const),
     path,
@@ -47,10 +52,16 @@ describe('the text archive', () => {
       file('proc/tabs', '\ta\n\n'),
       file('proc/open end', 'y', 0o4755),
       file('proc/backslash', '\\\n'),
+      { ...file('dev/vfio/85', '', 0o660), owner: { uid: 0, gid: 120 } } as ArchiveEntry,
+      { kind: 'dir', path: 'dev/hugepages', mode: 0o1770, owner: { uid: 0, gid: 120 } },
+      { kind: 'dir', path: 'dev/shm', mode: 0o755 },
     ];
     expect(printArchive(all)).toBe(
       [
         'bypass-setup archive 1',
+        'dir dev/hugepages 1770 0:120',
+        'dir dev/shm',
+        'file dev/vfio/85 660 0:120',
         // What would read back as the mark of an open end goes as bytes.
         'hex proc/backslash 644',
         '\t5c0a',
@@ -111,14 +122,17 @@ describe('the text archive', () => {
       'bypass-setup archive 1\ndir a',
       'not a host archive: "bypass-setup archive 1\\ndir a" (it is cut off: the last line has no end)',
     ],
-    ['bypass-setup archive 1\n\n', 'not a host archive: "" (line 2: expected "kind path [target or mode]")'],
     [
-      'bypass-setup archive 1\n\tx\n',
-      'not a host archive: "\\tx" (line 2: expected "kind path [target or mode]")',
+      'bypass-setup archive 1\n\n',
+      'not a host archive: "" (line 2: expected "kind path [target, or mode and owner]")',
     ],
     [
-      'bypass-setup archive 1\ndir a b c d\n',
-      'not a host archive: "dir a b c d" (line 2: expected "kind path [target or mode]")',
+      'bypass-setup archive 1\n\tx\n',
+      'not a host archive: "\\tx" (line 2: expected "kind path [target, or mode and owner]")',
+    ],
+    [
+      'bypass-setup archive 1\ndir a b c d e\n',
+      'not a host archive: "dir a b c d e" (line 2: expected "kind path [target, or mode and owner]")',
     ],
     [
       'bypass-setup archive 1\ndir ../etc\n',
@@ -157,6 +171,14 @@ describe('the text archive', () => {
     [
       'bypass-setup archive 1\nsock a 644\n',
       'not a host archive: "sock a 644" (line 2: unknown kind "sock")',
+    ],
+    [
+      'bypass-setup archive 1\nfile a 644 0\n',
+      'not a host archive: "file a 644 0" (line 2: the owner is not uid:gid)',
+    ],
+    [
+      'bypass-setup archive 1\nlink a b 0:0\n',
+      'not a host archive: "link a b 0:0" (line 2: it has no owner)',
     ],
     [
       'bypass-setup archive 1\ndenied a oops\n',

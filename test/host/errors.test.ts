@@ -19,15 +19,15 @@ describe('errors', () => {
   });
 
   test.each([
-    ['EACCES', 77],
-    ['EPERM', 77],
-    ['EINVAL', 1],
-  ] as const)('of the host with %s keep path and errno, and exit with %i', (code, exitCode) => {
+    ['EACCES', 'permission denied (EACCES)', 77],
+    ['EPERM', 'not permitted (EPERM)', 77],
+    ['EL2NSYNC', 'EL2NSYNC', 1],
+  ] as const)('of the host with %s keep path and errno: %s, and exit with %i', (code, text, exitCode) => {
     const cause = errno(code);
     const error = new HostError('write', '/sys/x', cause);
     expect({ ...error, message: error.message, cause: error.cause }).toEqual({
       name: 'ToolError',
-      message: `cannot write: ${code}`,
+      message: `cannot write: ${text}`,
       code: 'HOST_WRITE',
       subject: '/sys/x',
       hint: undefined,

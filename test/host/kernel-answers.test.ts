@@ -91,7 +91,7 @@ describe('asking a recorded host', () => {
 
   test('whose recording cannot be read gives the reason', () => {
     expect(openReadHost(hostFolder({ '.kernel': { 'links.json': {} } })).ask('links')).toEqual({
-      unanswered: '/.kernel/links.json: cannot read: EISDIR',
+      unanswered: '/.kernel/links.json: cannot read: it is a directory (EISDIR)',
     });
   });
 });

@@ -77,7 +77,7 @@ describe('opening a host', () => {
       code: 'ROOT_NOT_A_HOST',
       exitCode: EXIT.usage,
       subject: join(folder, 'file'),
-      message: 'not a host archive: "text" (it is cut off: the last line has no end)',
+      message: 'not a host archive: "text" (the first line is not "bypass-setup archive 1")',
     });
   });
 });
@@ -613,8 +613,8 @@ describe('running a program', () => {
     const notStarted = { name: 'ToolError', code: 'PROGRAM_NOT_STARTED' };
     const missing = 'no-such-program-anywhere';
     expect([await refusal(missing), await refusal('/etc/passwd')]).toEqual([
-      { ...notStarted, subject: missing, message: 'cannot be started: ENOENT' },
-      { ...notStarted, subject: '/etc/passwd', message: 'cannot be started: EACCES' },
+      { ...notStarted, subject: missing, message: 'cannot be started: no such file or directory (ENOENT)' },
+      { ...notStarted, subject: '/etc/passwd', message: 'cannot be started: permission denied (EACCES)' },
     ]);
   });
 

@@ -6,10 +6,10 @@ import type { Facts } from '../../src/probes/facts.ts';
 import { observe } from '../../src/probes/index.ts';
 import { MANAGEMENT, NICS } from './hardware.ts';
 import { useMachine } from './lab.ts';
-import { drive, interfaceOf } from './nics.ts';
+import { drive, interfaceOf, overVlan, stackVlanOverBond, unstackVlanOverBond } from './nics.ts';
 import { prepareByHand } from './record.ts';
 
-const machine = useMachine({ guest: 'grub' });
+const machine = useMachine({ guest: 'grub', hardware: { sharedWire: true } });
 
 async function facts(): Promise<Facts> {
   return JSON.parse(await machine().must('bypass-setup probe --json')).facts;
@@ -58,35 +58,18 @@ test('the management link goes down and comes back; the guest is reached beside 
 test('[B3] an ssh connection over a VLAN over a bond is seen down to the physical function', async () => {
   const { e1000e } = NICS;
   const name = await interfaceOf(machine(), e1000e.pci);
-  await machine().must(
-    [
-      'modprobe bonding && modprobe 8021q',
-      'ip link add bond0 type bond mode active-backup miimon 100',
-      `ip link set ${name} down && ip link set ${name} master bond0`,
-      'ip link set bond0 up && ip link add link bond0 name bond0.10 type vlan id 10',
-      'ip address add 198.19.10.2/24 dev bond0.10 && ip link set bond0.10 up',
-    ].join(' && '),
-  );
-  for (const words of [
-    ['link', 'add', 'link', e1000e.tap, 'name', 'vlan10', 'type', 'vlan', 'id', '10'],
-    ['address', 'add', '198.19.10.1/24', 'dev', 'vlan10'],
-    ['link', 'set', 'vlan10', 'up'],
-  ]) {
-    const { code, stderr } = await machine().onHost(['ip', ...words]);
-    expect(stderr).toBe('');
-    expect(code).toBe(0);
-  }
-  const [ssh, ...options] = machine().sshArguments();
-  const words = options.filter((word) => word !== 'root@127.0.0.1' && word !== '-p' && word !== '2222');
-  const { stdout } = await machine().onHost([
-    ...([ssh, ...words, 'root@198.19.10.2'] as [string, ...string[]]),
-    'echo $SSH_CONNECTION; bypass-setup probe --json',
-  ]);
+  await stackVlanOverBond(machine());
+  const stdout = await machine().must(overVlan('echo $SSH_CONNECTION; bypass-setup probe --json'));
   expect(stdout).toMatch(/^198\.19\.10\.1 \d+ 198\.19\.10\.2 22\n/);
   const found: Facts = JSON.parse(stdout.slice(stdout.indexOf('\n'))).facts;
-  const uses = found.network.carried.value?.filter(({ pci }) => pci === e1000e.pci) ?? [];
-  expect(uses.map(({ chain }) => chain)).toContainEqual([name, 'bond0', 'bond0.10']);
-  await machine().must(`ip link del bond0.10; ip link del bond0; ip link set ${name} down`);
+  expect(found.network.carried.value).toContainEqual(
+    expect.objectContaining({
+      pci: e1000e.pci,
+      chain: [name, 'bond0', 'bond0.10'],
+      what: 'ssh connection from 198.19.10.1',
+    }),
+  );
+  await unstackVlanOverBond(machine());
 });
 
 test('[A1] boot arguments written to GRUB are in force after a reboot, and a bound NIC answers', async () => {

@@ -101,7 +101,17 @@ const DPDK: Readonly<Record<Suite, readonly string[]>> = {
 
 const PACKAGES = [
   ...['linux-image-amd64', 'initramfs-tools', 'systemd-sysv', 'udev', 'kmod', 'dbus', 'openssh-server'],
-  ...['iproute2', 'iputils-ping', 'ethtool', 'pciutils', 'procps', 'qemu-guest-agent', 'libnuma1', 'zstd'],
+  ...[
+    'iproute2',
+    'iputils-ping',
+    'ethtool',
+    'pciutils',
+    'procps',
+    'strace',
+    'qemu-guest-agent',
+    'libnuma1',
+    'zstd',
+  ],
 ];
 
 const LOADER_PACKAGES: Readonly<Record<Loader, readonly string[]>> = {

@@ -6,7 +6,9 @@ export interface Hardware {
   readonly iommu?: boolean;
   /** Without it vfio refuses; on by default. */
   readonly interruptRemapping?: boolean;
-  /** Another number of the slot of the NIC at 0000:00:05.0, as after a change of cards. */
+  /** Whether shared1 is at the other end of the wire of the e1000e too; off by default. */
+  readonly sharedWire?: boolean;
+  /** Another slot for the NIC at 0000:00:05.0, as after a change of cards. */
   readonly e1000eSlot?: number;
 }
 
@@ -78,15 +80,17 @@ export function qemuArguments(machinery: Machinery): string[] {
   const { hardware, folder, kvm, igb, disk, firmware, kernel } = machinery;
   const iommu = hardware.iommu ?? true;
   const devices = (...list: string[]) => list.flatMap((device) => ['-device', device]);
+  const hub = (name: string, tap: string) =>
+    hardware.sharedWire && name === 'shared1' ? NICS.e1000e.tap.slice(3) : tap.slice(3);
   const wire = ({ name, tap }: Nic) => [
     ...['-netdev', `tap,id=${name}-tap,ifname=${tap},script=no,downscript=no`],
     // Raw frames for tests, beside the kernel's own traffic on the tap.
     ...['-netdev', `stream,id=${name}-raw,server=on,addr.type=unix,addr.path=${folder}/${name}.frames`],
     ...['tap', 'raw'].flatMap((end) => [
       '-netdev',
-      `hubport,id=${name}-${end}-port,hubid=${tap.slice(3)},netdev=${name}-${end}`,
+      `hubport,id=${name}-${end}-port,hubid=${hub(name, tap)},netdev=${name}-${end}`,
     ]),
-    ...['-netdev', `hubport,id=${name}-port,hubid=${tap.slice(3)}`],
+    ...['-netdev', `hubport,id=${name}-port,hubid=${hub(name, tap)}`],
   ];
   const plug = ({ name, mac }: Nic, model: string, place: string) =>
     `${model},id=${name},netdev=${name}-port,mac=${mac},${place}`;

@@ -34,7 +34,7 @@ export class Machine {
   private monitor: JsonSocket | undefined;
   private exchanged = 0;
   private readonly folder: string;
-  private readonly machinery: Machinery;
+  private machinery: Machinery;
   private readonly sshKey: string | undefined;
 
   private constructor(folder: string, machinery: Machinery, sshKey: string | undefined) {
@@ -93,8 +93,12 @@ export class Machine {
     return this.machinery.igb;
   }
 
-  /** Turns it on; `boot` has done so. After `cutPower` it comes up on what its disk has kept. */
-  async start(): Promise<void> {
+  /**
+   * Turns it on; `boot` has done so. After `cutPower` it comes up on what its disk has kept, with other hardware if that
+   * is given.
+   */
+  async start(hardware: Hardware = this.machinery.hardware): Promise<void> {
+    this.machinery = { ...this.machinery, hardware };
     for (let attempt = 1; ; attempt++) {
       try {
         await this.powerOn();

@@ -66,3 +66,39 @@ export async function interfaceOf(machine: Machine, pci: string): Promise<string
 export function nicsOf(machine: Machine): Nic[] {
   return Object.values(NICS).filter(({ name }) => name !== 'igb' || machine.hasIgb);
 }
+
+/**
+ * Puts bond0.10 over bond0 over the e1000e, and a second host of that network into a namespace of the guest: shared1 at the
+ * other end of the same wire. The machine needs `sharedWire`.
+ */
+export async function stackVlanOverBond(machine: Machine): Promise<void> {
+  const [slave, other] = [
+    await interfaceOf(machine, NICS.e1000e.pci),
+    await interfaceOf(machine, NICS.shared1.pci),
+  ];
+  await machine.must(
+    [
+      'modprobe bonding && modprobe 8021q && ip netns add peer',
+      'ip link add bond0 type bond mode active-backup miimon 100',
+      `ip link set ${slave} down && ip link set ${slave} master bond0`,
+      'ip link set bond0 up && ip link add link bond0 name bond0.10 type vlan id 10',
+      'ip address add 198.19.10.2/24 dev bond0.10 && ip link set bond0.10 up',
+      `ip link set ${other} netns peer && ip -n peer link set ${other} up`,
+      `ip -n peer link add link ${other} name vlan10 type vlan id 10`,
+      'ip -n peer address add 198.19.10.1/24 dev vlan10 && ip -n peer link set vlan10 up',
+      '[ -e /root/.ssh/id_ed25519 ] || { ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519 && cat /root/.ssh/id_ed25519.pub >> /root/.ssh/authorized_keys; }',
+    ].join(' && '),
+  );
+}
+
+/** A command as it runs in an ssh session over bond0.10. */
+export function overVlan(command: string): string {
+  return `ip netns exec peer ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=60 root@198.19.10.2 '${command}'`;
+}
+
+export async function unstackVlanOverBond(machine: Machine): Promise<void> {
+  const slave = await interfaceOf(machine, NICS.e1000e.pci);
+  await machine.must(
+    `ip link del bond0.10; ip link del bond0; ip link set ${slave} down; ip netns del peer; sleep 1; modprobe -r bonding 8021q; rm -f /root/.ssh/id_ed25519*`,
+  );
+}

@@ -119,6 +119,7 @@ test('everything about one interface', () => {
     uppers: [],
     lowers: [],
     master: null,
+    broadcasts: {},
     addresses: ['192.0.2.17/24', 'fe80::5eff:fe00:400/64'],
     queues: known({ rx: 2, tx: 2 }, `${folder}/queues`),
     rps: known('0-3', `${folder}/queues/rx-*/rps_cpus`),

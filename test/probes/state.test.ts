@@ -57,6 +57,8 @@ describe('isolation', () => {
       ['', '', '', '0-1'],
     ],
     ['what follows -- is not for the kernel', 'quiet -- isolcpus=2', ['', '', '', '']],
+    ['no list of the flag domain', 'isolcpus=managed_irq,2-3', ['', '', '', '']],
+    ['a flag that the kernel skips', 'isolcpus=unheard_of,2-3', ['2-3', '', '', '']],
     ['flags before the list', 'isolcpus=nohz,domain,managed_irq,1-N', ['1-3', '', '', '']],
     ['strides', 'nohz_full=0-3:1/2', ['', '0,2', '', '']],
   ])('on the command line %s', (_, line, [isolcpus, nohzFull, rcuNocbs, irqaffinity]) => {
@@ -147,13 +149,13 @@ describe('NUMA nodes', () => {
           {
             id: 0,
             cpus: '0-3',
-            memory: known({ total: 2 ** 35, free: 2 ** 34 }, `${folder(0)}/meminfo`),
+            memory: known({ total: 2 ** 35, free: 2 ** 34, reclaimable: 0 }, `${folder(0)}/meminfo`),
             distances: known({ 0: 10, 2: 32 }, `${folder(0)}/distance`),
           },
           {
             id: 2,
             cpus: '8-11',
-            memory: known({ total: 2 ** 35, free: 16000000 * 1024 }, `${folder(2)}/meminfo`),
+            memory: known({ total: 2 ** 35, free: 16000000 * 1024, reclaimable: 0 }, `${folder(2)}/meminfo`),
             distances: known({ 0: 32, 2: 10 }, `${folder(2)}/distance`),
           },
         ],
@@ -186,6 +188,7 @@ describe('hugepages', () => {
       free,
       reserved: 0,
       surplus: 0,
+      asked: null,
     });
     expect(smt.hugepages).toEqual({
       pools: known(
@@ -205,11 +208,73 @@ describe('hugepages', () => {
         ],
         '/proc/mounts',
       ),
+      mountPoints: [],
+      maps: known([], '/dev/hugepages, /mnt/huge 2M'),
+      unitLimits: absent('missing', 'no cgroup v2 with services in it', '/sys/fs/cgroup/system.slice'),
       cgroupLimits: known(
         { '1GB': 'max', '2MB': '1073741824' },
         '/sys/fs/cgroup/user.slice/user-0.slice/session-3.scope',
       ),
     });
+  });
+
+  test('[D9] what the kernel gives back when asked counts as memory of a node', () => {
+    const lines = ['MemTotal: 1000 kB', 'MemFree: 100 kB', 'Inactive(file): 20 kB', 'SReclaimable: 3 kB'];
+    const text = lines.map((line) => `Node 0 ${line}\n`).join('');
+    const { nodes } = varied('offline-sparse', { [`${NODE}/node0/meminfo`]: text }).numa;
+    expect(theValue(nodes)[0]?.memory.value).toEqual({
+      total: 1000 * 1024,
+      free: 100 * 1024,
+      reclaimable: 23 * 1024,
+    });
+  });
+
+  test('[D6] no node tells what is promised; what the host tells holds for each', () => {
+    const { pools } = varied('two-socket-smt', {
+      '/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages': '7\n',
+    }).hugepages;
+    expect(theValue(pools).map(({ size, reserved }) => [size, reserved])).toEqual([
+      [2 ** 30, 0],
+      [2 ** 21, 7],
+      [2 ** 30, 0],
+      [2 ** 21, 7],
+    ]);
+  });
+
+  test('[D11] files that EAL has left in a mount, and whether anybody has them open', () => {
+    const changes = {
+      '/dev/hugepages/rtemap_0': '',
+      '/dev/hugepages/spdk_pid7map_1': '',
+      '/dev/hugepages/libvirt/qemu': '',
+      '/proc/4243/fd/5': { link: '/dev/hugepages/rtemap_0' },
+    };
+    expect(theValue(varied('two-socket-smt', changes).hugepages.maps)).toEqual([
+      { path: '/dev/hugepages/rtemap_0', open: true },
+      { path: '/dev/hugepages/spdk_pid7map_1', open: false },
+    ]);
+    const hidden = varied('two-socket-smt', { '/dev/hugepages': { denied: 'EACCES' } }).hugepages.maps;
+    expect(hidden).toMatchObject({ absent: 'denied', from: '/dev/hugepages' });
+  });
+
+  test('[D13] limits of services, by unit', () => {
+    const slice = '/sys/fs/cgroup/system.slice';
+    const limits = {
+      [`${slice}/cgroup.controllers`]: 'cpu hugetlb memory\n',
+      [`${slice}/cgroup.subtree_control`]: 'hugetlb\n',
+      [`${slice}/hugetlb.2MB.max`]: 'max\n',
+      [`${slice}/trader.service/hugetlb.2MB.max`]: '4194304\n',
+      [`${slice}/trader.service/hugetlb.1GB.max`]: 'max\n',
+      [`${slice}/other.service/cgroup.procs`]: '',
+    };
+    const units = (changes: object) =>
+      theValue(varied('two-socket-smt', { ...limits, ...changes }).hugepages.unitLimits);
+    expect(units({})).toEqual({ 'trader.service': { '2MB': 4194304 } });
+    expect(units({ [`${slice}/hugetlb.2MB.max`]: '0\n', [`${slice}/cgroup.subtree_control`]: '\n' })).toEqual(
+      {
+        'system.slice': { '2MB': 0 },
+      },
+    );
+    expect(units({ [`${slice}/cgroup.controllers`]: 'cpu memory\n' })).toEqual({});
   });
 
   test('free pages that cannot be read are unknown, not none', () => {
@@ -232,7 +297,7 @@ describe('hugepages', () => {
     const global = { [NODE]: null, [`${pool}/nr_hugepages`]: '8\n', [`${pool}/free_hugepages`]: '6\n' };
     expect(varied('bond-vlan', global).hugepages.pools).toEqual(
       known(
-        [{ node: null, size: 2 ** 21, total: 8, free: 6, reserved: 0, surplus: 0 }],
+        [{ node: null, size: 2 ** 21, total: 8, free: 6, reserved: 0, surplus: 0, asked: null }],
         '/sys/kernel/mm/hugepages',
       ),
     );
@@ -287,13 +352,27 @@ describe('boot loaders', () => {
     varied('offline-sparse', changes).bootLoader.kinds;
 
   test('Debian, Red Hat, and none that is known', () => {
-    expect(smt.bootLoader).toEqual({
+    expect(smt.bootLoader).toMatchObject({
       kinds: known([{ kind: 'grub-debian', evidence: '/usr/sbin/update-grub' }], '/boot'),
+      loader: known('grub-debian', '/usr/sbin/update-grub'),
+      tool: known('/usr/sbin/grub-mkconfig', '/usr/sbin/grub-mkconfig'),
       firmware: known('uefi', '/sys/firmware/efi'),
     });
+    expect(
+      theValue(smt.bootLoader.entries).map(({ id, managed, isDefault }) => [id, managed, isDefault]),
+    ).toEqual([
+      ['gnulinux-simple-vg-root', true, true],
+      ['gnulinux-advanced-vg-root>gnulinux-6.1.0-28-amd64-advanced-vg-root', true, false],
+      ['gnulinux-advanced-vg-root>gnulinux-6.1.0-28-amd64-recovery-vg-root', false, false],
+    ]);
+    expect(theValue(bond.bootLoader.entries)).toMatchObject([
+      { managed: true, isDefault: true, path: expect.stringMatching(/^\/boot\/loader\/entries\/.*\.conf$/) },
+    ]);
     expect(theValue(bond.bootLoader.kinds)).toEqual([{ kind: 'grub-bls', evidence: '/boot/loader/entries' }]);
-    expect(sparse.bootLoader).toEqual({
+    expect(sparse.bootLoader).toMatchObject({
       kinds: absent('missing', 'no boot loader that is known here', '/boot'),
+      entries: absent('missing', 'no boot loader that is known here', '/boot'),
+      files: {},
       firmware: known('bios', '/sys/firmware/efi'),
     });
     expect(arm.bootLoader.firmware).toEqual(absent('missing', 'no /sys/firmware', '/sys/firmware'));
@@ -312,6 +391,47 @@ describe('boot loaders', () => {
     ['raspberry-pi', '/boot/firmware/cmdline.txt', '/boot/firmware/cmdline.txt'],
   ])('%s', (kind, path, evidence) => {
     expect(theValue(kinds({ [path]: '' }))).toEqual([{ kind, evidence }]);
+  });
+
+  test('of two that are installed, the one that says it was there', () => {
+    const variable = (text: string) => new Uint8Array([7, 0, 0, 0, ...Buffer.from(`${text}\0`, 'utf16le')]);
+    const both = {
+      '/boot/efi/EFI/systemd/systemd-bootx64.efi': '',
+      '/boot/grub/grub.cfg': '',
+      '/sys/firmware/efi/efivars/BootCurrent-8be4df61-93ca-11d2-aa0d-00e098032b8c': '',
+    };
+    const info = '/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
+    const loader = (changes: Readonly<Record<string, Change>>) =>
+      theValue(varied('offline-sparse', { ...both, ...changes }).bootLoader.loader);
+    expect(loader({})).toBe('grub-debian');
+    expect(loader({ [info]: variable('GRUB 2.12') })).toBe('grub-debian');
+    expect(loader({ [info]: variable('systemd-boot 252.39') })).toBe('systemd-boot');
+  });
+
+  test('[E4] of RHEL 8 the line stands in grubenv, and so does the default entry', () => {
+    const entry = (version: string) =>
+      `title x\nversion ${version}\nlinux /vmlinuz-${version}\noptions $kernelopts $tuned_params\n`;
+    const { entries } = varied('offline-sparse', {
+      '/boot/grub2/grubenv':
+        '# GRUB Environment Block\nsaved_entry=m-4.18.0-80\nkernelopts=root=/dev/x ro quiet \n####',
+      '/boot/loader/entries/m-4.18.0-80.conf': entry('4.18.0-80'),
+      '/boot/loader/entries/m-4.18.0-305.conf': entry('4.18.0-305'),
+    }).bootLoader;
+    expect(theValue(entries).map(({ id, line, isDefault }) => [id, line, isDefault])).toEqual([
+      ['m-4.18.0-305', 'root=/dev/x ro quiet  $tuned_params', false],
+      ['m-4.18.0-80', 'root=/dev/x ro quiet  $tuned_params', true],
+    ]);
+  });
+
+  test('without a word of it the newest kernel is the default', () => {
+    const entry = (version: string) => `version ${version}\nlinux /x\noptions a\n`;
+    const { entries } = varied('offline-sparse', {
+      '/boot/grub2/grub.cfg': '',
+      '/boot/loader/entries/m-6.1.9.conf': entry('6.1.9'),
+      '/boot/loader/entries/m-6.1.10.conf': entry('6.1.10'),
+      '/boot/loader/entries/m-0-rescue.conf': entry('0-rescue-9'),
+    }).bootLoader;
+    expect(theValue(entries).find(({ isDefault }) => isDefault)?.id).toBe('m-6.1.10');
   });
 
   test('bootc goes before the loader that it uses', () => {

@@ -64,7 +64,7 @@ describe('a profile that is in order', () => {
           vfs: [{ vlan: 7, driver: 'auto' }],
         },
       ],
-      hugepages: [{ size: '2M', count: 8, node: 'auto' }],
+      hugepages: [{ size: '2M', count: 8, node: 'auto', when: 'auto', mount: false }],
       cores: { isolated: '2-3', housekeeping: 'auto', isolation: 'boot' },
       persistent: true,
     };
@@ -186,7 +186,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       'version: 1\n"a\\u0007b": 1',
       [
-        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, interrupts, power, tunables, tuner, service, persistent, validate',
+        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, interrupts, power, tunables, tuner, boot, service, persistent, validate',
       ],
     ],
   ])('%j', async (text, expected) => {
@@ -277,6 +277,11 @@ describe('what contradicts itself on every host', () => {
       'one address for two VFs',
       'nics: [{ name: a, match: { mac: 02:00:5e:00:00:01 }, role: data, vfs: [{ mac: 02:00:5e:00:00:0a }, { mac: 02:00:5E:00:00:0A }] }]',
       '2:102: nics[0].vfs[1].mac: is given to another virtual function already',
+    ],
+    [
+      'pages of the next boot that shall not outlast this one',
+      'persistent: false\nhugepages: [{ size: 1G, count: 1, when: boot }]',
+      '3:35: hugepages[0].when: boot arguments outlast a reboot, which "persistent: false" rules out',
     ],
     [
       'pages without a number',

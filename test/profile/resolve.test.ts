@@ -4,7 +4,7 @@ import type { Facts } from '../../src/probes/facts.ts';
 import { loadProfile } from '../../src/profile/load.ts';
 import { resolveProfile } from '../../src/profile/resolve.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
-import { type Change, factsOf, withFiles } from '../support/hosts.ts';
+import { type Change, factsOf, fixtureHost, withFiles } from '../support/hosts.ts';
 
 const DEVICES = '/sys/devices';
 const ICE = `${DEVICES}/pci0000:ae/0000:ae:02.0`;
@@ -370,9 +370,32 @@ describe('hugepages', () => {
   it('a list says size, and number or amount, on a node or beside each NIC', async () => {
     const list = '[{ node: 0, size: 1G, total: 4G }, { size: 2M, count: 100 }]';
     expect(await pages(`${dpdk(FEED)}\nhugepages: ${list}`)).toEqual([
-      { node: 0, size: 1 << 30, count: 4 },
+      { node: 0, size: 1 << 30, count: 4, atBoot: true },
       { node: 1, size: 2 << 20, count: 100 },
     ]);
+  });
+
+  it('[D2] [D3] [D10] pages of 1G are for the next boot, where nothing else is said', async () => {
+    const one = async (keys: string, rest = '') =>
+      (await pages(`${dpdk(FEED)}${rest}\nhugepages: [{ node: 0, count: 1, ${keys} }]`))[0];
+    expect(await one('size: 1G')).toMatchObject({ atBoot: true });
+    expect(await one('size: 1G', '\npersistent: false')).not.toHaveProperty('atBoot');
+    expect(await one('size: 1G, when: runtime')).not.toHaveProperty('atBoot');
+    expect(await one('size: 2M')).not.toHaveProperty('atBoot');
+    expect(await one('size: 2M, when: boot')).toMatchObject({ atBoot: true });
+    expect(await one('size: 2M, mount: true')).toMatchObject({ mounted: true });
+  });
+
+  it('[D3] 1G without a pool needs pdpe1gb, and a boot to make the pool', async () => {
+    const folder = (node: number) => `/sys/devices/system/node/node${node}/hugepages/hugepages-1048576kB`;
+    const none = { [folder(0)]: null, [folder(1)]: null };
+    const text = (when: string) =>
+      `${dpdk(FEED)}\nhugepages: [{ node: 0, size: 1G, count: 1, when: ${when} }]`;
+    expect(await pages(text('boot'), none)).toMatchObject([{ atBoot: true }]);
+    const message = 'hugepages[0]: node 0 has no pages of 1G, but of 2M';
+    expect((await problem(text('runtime'), none))[2]).toBe(message);
+    const cpuinfo = (fixtureHost('two-socket-smt').readText('/proc/cpuinfo') ?? '').replaceAll('pdpe1gb', '');
+    expect((await problem(text('boot'), { ...none, '/proc/cpuinfo': cpuinfo }))[2]).toBe(message);
   });
 
   it.each<[string, string]>([

@@ -104,6 +104,14 @@ describe('a plan as text', () => {
     );
   });
 
+  it('with what an administrator would type, where that is asked for', () => {
+    const [change] = CHANGES;
+    const shown = { changes: change === undefined ? [] : [change], notes: [], refusals: [] };
+    expect(renderPlan(shown, STYLE, true)).toBe(
+      '+ vfio-pci: load the module\n    nothing → loaded\n    runtime\n    $ modprobe vfio-pci\n\n1 change: 1 runtime\n',
+    );
+  });
+
   it('that is empty is a sentence, below what there is to know', () => {
     expect(renderPlan({ changes: [], notes: ['a note'], refusals: [] }, STYLE)).toBe(
       'note  a note\n\nNothing to do: this host is what the profile asks for.\n',

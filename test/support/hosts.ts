@@ -39,8 +39,19 @@ export function hostOf(entries: readonly ArchiveEntry[]): ReadHost {
   return new ArchiveHost('(in memory)', printArchive(entries));
 }
 
-/** What a path shall be: text, bytes, a link, a folder, something that cannot be read, or nothing with all below it. */
-export type Change = string | Uint8Array | { link: string } | { denied: string } | 'a folder' | null;
+/**
+ * What a path shall be: text, bytes, a link, a folder, an empty file or a folder with its mode and owner (`660 0:120`),
+ * something that cannot be read, or nothing with all below it.
+ */
+export type Change =
+  | string
+  | Uint8Array
+  | { link: string }
+  | { denied: string }
+  | { file: string }
+  | { dir: string }
+  | 'a folder'
+  | null;
 
 /** A recorded host with some paths (absolute, without links in them) changed. */
 export function withFiles(
@@ -57,8 +68,10 @@ export function changed(
   const entries = new Map(base.map((entry) => [entry.path, entry]));
   for (const [absolute, change] of Object.entries(changes)) {
     const path = absolute.slice(1);
+    // A folder with another owner keeps what is in it.
+    const kept = change !== null && typeof change === 'object' && 'dir' in change;
     for (const known of [...entries.keys()]) {
-      if (known === path || known.startsWith(`${path}/`)) entries.delete(known);
+      if (known === path || (!kept && known.startsWith(`${path}/`))) entries.delete(known);
     }
     if (change !== null) entries.set(path, entryOf(path, change));
   }
@@ -70,6 +83,12 @@ function entryOf(path: string, change: Exclude<Change, null>): ArchiveEntry {
   if (typeof change === 'string')
     return { kind: 'file', path, mode: 0o644, bytes: new TextEncoder().encode(change) };
   if (change instanceof Uint8Array) return { kind: 'file', path, mode: 0o644, bytes: change };
+  if ('file' in change || 'dir' in change) {
+    const [kind, status] = 'file' in change ? ['file', change.file] : ['dir', change.dir];
+    const [entry] = parseArchive(`bypass-setup archive 1\n${kind} entry ${status}\n`);
+    if (entry === undefined) throw new Error(`${kind} ${path} ${status} is no entry`);
+    return { ...entry, path };
+  }
   if ('link' in change) return { kind: 'link', path, target: change.link };
   return { kind: 'denied', path, errno: change.denied };
 }

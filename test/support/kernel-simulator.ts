@@ -15,6 +15,7 @@ import type {
   RunResult,
 } from '../../src/host/host.ts';
 import { LinkWalk } from '../../src/host/link-walk.ts';
+import { LOADER_PROGRAMS } from './boot-loaders.ts';
 
 /**
  * A host in memory whose writes behave like the kernel's. It starts from a recorded host; what a driver, a module or a
@@ -78,6 +79,8 @@ export interface Faults {
   readonly slowProbe?: Readonly<Record<string, number>>;
   /** The builder of an initramfs leaves out what is not its own. */
   readonly forgetful?: boolean;
+  /** Pieces of memory that make a hugepage: how many each pool finds at first, and more after each help. */
+  readonly pieces?: { readonly first: number; readonly compacted: number; readonly dropped: number };
   /** How many virtual functions have room for their memory. */
   readonly roomForVfs?: number;
   /** Programs that fail, by their name. */
@@ -124,6 +127,10 @@ export class KernelSimulator implements Host {
   private readonly hardware = new Map<string, Hardware>();
   private readonly recorded = new Map<Question, unknown>();
   private probes = new Map<string, number>();
+  /** Pages that each pool has got of its pieces, and what it got to have more of them. */
+  private taken = new Map<string, number>();
+  private compactions = 0;
+  private drops = 0;
   private nextIndex = 1000;
   private down = false;
   private readonly locks = new Map<string, string>();
@@ -157,6 +164,9 @@ export class KernelSimulator implements Host {
     for (const [address, hardware] of this.hardware) copy.hardware.set(address, hardware);
     for (const [question, answer] of this.recorded) copy.recorded.set(question, answer);
     copy.probes = new Map(this.probes);
+    copy.taken = new Map(this.taken);
+    copy.compactions = this.compactions;
+    copy.drops = this.drops;
     copy.nextIndex = this.nextIndex;
     copy.faults = this.faults;
     return copy;
@@ -212,7 +222,7 @@ export class KernelSimulator implements Host {
   }
 
   /** A file system that cannot be looked into. */
-  mount(path: string, errno: string): void {
+  close(path: string, errno: string): void {
     this.drop(path);
     this.put(path, { kind: 'denied', errno });
   }
@@ -391,6 +401,8 @@ export class KernelSimulator implements Host {
     const refusal = this.faults.programs?.[name];
     if (refusal !== undefined) return failed(refusal);
     try {
+      const loader = LOADER_PROGRAMS[name];
+      if (loader !== undefined) return ok(loader(this, args));
       const found = PROGRAMS[name];
       if (found === undefined) throw new Error(`the simulator has no program ${name}`);
       return found.call(this, args, input) ?? ok();
@@ -434,9 +446,10 @@ export class KernelSimulator implements Host {
     } else if (real.endsWith('/sriov_numvfs')) {
       this.makeVirtual(posix.dirname(real), Number(text), fail);
     } else if (real.endsWith('/nr_hugepages')) {
-      const limit = Number(this.readText(`${posix.dirname(real)}/limit`) ?? text);
-      this.setText(real, `${Math.min(Number(text), limit)}\n`);
-    } else if (/\/parameters\/(?!policy)/.test(real)) {
+      this.resizePool(posix.dirname(real), Number(text));
+    } else if (/\/(compact|compact_memory)$/.test(real)) this.compactions++;
+    else if (real === '/proc/sys/vm/drop_caches') this.drops++;
+    else if (/\/parameters\/(?!policy)/.test(real)) {
       if (!/^[YNyn01]$/.test(text)) throw fail('EINVAL');
       this.setText(real, /^[Yy1]$/.test(text) ? 'Y\n' : 'N\n');
     } else this.set(real, text, fail);
@@ -545,6 +558,59 @@ export class KernelSimulator implements Host {
       else if (!this.nodes.has(`${group}/${file}`))
         this.put(`${group}/${file}`, { kind: 'file', text, mode: 0o644, uid: 0, gid: 0 });
     }
+  }
+
+  /** A program maps pages, or gives them back. */
+  usePages(folder: string, count: number): void {
+    this.setText(
+      `${folder}/free_hugepages`,
+      `${Number(this.readText(`${folder}/free_hugepages`)) - count}\n`,
+    );
+  }
+
+  /** mm/hugetlb.c, set_max_huge_pages: surplus pages become ordinary ones first, and pages in use become surplus. */
+  private resizePool(folder: string, wanted: number): void {
+    const read = (name: string) => Number(this.readText(`${folder}/${name}`) ?? 0);
+    let total = read('nr_hugepages');
+    let free = read('free_hugepages');
+    let surplus = read('surplus_hugepages');
+    const { first, compacted, dropped } = this.faults.pieces ?? { first: 1e9, compacted: 0, dropped: 0 };
+    const taken = this.taken.get(folder) ?? 0;
+    surplus -= Math.max(0, Math.min(surplus, wanted - (total - surplus)));
+    const pieces = first + this.compactions * compacted + this.drops * dropped - taken;
+    const more = Math.max(0, Math.min(wanted - (total - surplus), pieces));
+    const fewer = Math.max(0, Math.min(total - surplus - wanted, free));
+    total += more - fewer;
+    free += more - fewer;
+    surplus += Math.max(0, total - surplus - wanted);
+    this.taken.set(folder, taken + more - fewer);
+    this.setText(`${folder}/nr_hugepages`, `${total}\n`);
+    this.setText(`${folder}/free_hugepages`, `${free}\n`);
+    this.setText(`${folder}/surplus_hugepages`, `${surplus}\n`);
+  }
+
+  mount(args: readonly string[]): void {
+    const [type = '', options = '', source = '', path = ''] = [args[1], args[3], args[4], args[5]];
+    if (this.nodes.get(path)?.kind !== 'dir') throw new HostError('write', path, { code: 'ENOENT' });
+    const shown = options
+      .split(',')
+      .map((option) => (option.startsWith('gid=') ? 'gid=1001' : option.replace('mode=0', 'mode=')))
+      .join(',');
+    this.setText(
+      '/proc/mounts',
+      `${this.readText('/proc/mounts')}${source} ${path} ${type} rw,relatime,${shown} 0 0\n`,
+    );
+  }
+
+  umount(path: string): void {
+    const busy = [...this.nodes].some(
+      ([fd, node]) =>
+        /^\/proc\/\d+\/fd\//.test(fd) && node.kind === 'link' && node.target.startsWith(`${path}/`),
+    );
+    if (busy) throw new HostError('write', path, { code: 'EBUSY' });
+    const lines = (this.readText('/proc/mounts') ?? '').split('\n');
+    this.setText('/proc/mounts', lines.filter((line) => line.split(' ')[1] !== path).join('\n'));
+    for (const name of [...(this.children.get(path) ?? [])]) this.drop(`${path}/${name}`);
   }
 
   private driverOf(device: string): string | undefined {
@@ -726,7 +792,9 @@ export class KernelSimulator implements Host {
     const mac = `02:00:5e:0${index}:${address.slice(5, 7)}:00`;
     this.hardware.set(address, {
       driver: 'iavf',
-      interfaces: [{ name: `${net ?? 'vf'}v${index}`, below: '', mac, permanent: mac, files: [] }],
+      interfaces: [
+        { name: `${net ?? `vf${address.slice(5, 7)}`}v${index}`, below: '', mac, permanent: mac, files: [] },
+      ],
     });
     this.probe(device, (code) => new HostError('write', device, { code }));
   }
@@ -1203,6 +1271,12 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   chmod([mode = '', path = '']) {
     this.owner(path, { mode: Number.parseInt(mode, 8) });
   },
+  mount(args) {
+    this.mount(args);
+  },
+  umount(args) {
+    this.umount(args[0] ?? '');
+  },
   mkdir(args) {
     this.makeFolder(args.at(-1) ?? '');
   },
@@ -1231,6 +1305,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   nmcli: nothing,
   networkctl: nothing,
   systemctl: nothing,
+  'systemd-run': nothing,
   udevadm: nothing,
 };
 

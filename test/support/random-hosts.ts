@@ -21,6 +21,15 @@ interface RandomNic {
   readonly vfs: readonly { readonly settings: boolean; readonly driver: 'vfio-pci' | null }[];
 }
 
+interface RandomPool {
+  readonly total: number;
+  readonly used: number;
+  /** Of the used ones; they are there only as long as they are used. */
+  readonly surplus: number;
+  /** Pages that the profile asks for; 0: it does not speak of them. */
+  readonly wanted: number;
+}
+
 export interface RandomHost {
   readonly nics: readonly RandomNic[];
   readonly iommu: boolean;
@@ -36,6 +45,18 @@ export interface RandomHost {
   readonly lockdown: boolean;
   /** The NICs are the ports of one card. */
   readonly twins?: boolean;
+  readonly pages: {
+    /** Of each of two nodes, in pages of 2M and of 1G. */
+    readonly pools: readonly RandomPool[];
+    readonly mounted: boolean;
+    readonly atBoot: boolean;
+    readonly pieces: { readonly first: number; readonly compacted: number; readonly dropped: number };
+    /** GiB of each node, all of them free. */
+    readonly memory: number;
+    /** A folder where one would be mounted. */
+    readonly folder: boolean;
+  };
+  readonly systemd: boolean;
   /** A process holds every vfio group that there is. */
   readonly held: boolean;
 }
@@ -57,6 +78,40 @@ const nic: fc.Arbitrary<RandomNic> = fc.record({
   }),
 });
 
+const pool: fc.Arbitrary<RandomPool> = fc
+  .record({ total: fc.nat(4), used: fc.nat(4), surplus: fc.nat(2), wanted: fc.nat(4) })
+  .map(({ total, used, surplus, wanted }) => {
+    const inUse = Math.min(used, total);
+    // The kernel gives a surplus page back as soon as one is free.
+    return { total, used: inUse, surplus: inUse === total ? Math.min(surplus, inUse) : 0, wanted };
+  });
+
+export const noPages: RandomHost['pages'] = {
+  pools: [0, 1, 2, 3].map(() => ({ total: 0, used: 0, surplus: 0, wanted: 0 })),
+  mounted: false,
+  atBoot: false,
+  pieces: { first: 1000, compacted: 0, dropped: 0 },
+  memory: 512,
+  folder: false,
+};
+
+const pages: fc.Arbitrary<RandomHost['pages']> = fc.oneof(
+  fc.constant(noPages),
+  fc.record({
+    pools: fc.array(pool, { minLength: 4, maxLength: 4 }),
+    mounted: fc.boolean(),
+    atBoot: fc.boolean(),
+    // In three rounds there is always enough in the end: what fails is not a law's.
+    pieces: fc.constantFrom(
+      { first: 1000, compacted: 0, dropped: 0 },
+      { first: 1, compacted: 8, dropped: 0 },
+      { first: 0, compacted: 1, dropped: 8 },
+    ),
+    memory: fc.constantFrom(32, 32, 32, 6),
+    folder: fc.boolean(),
+  }),
+);
+
 export const randomHost: fc.Arbitrary<RandomHost> = fc.record({
   nics: fc.array(nic, { minLength: 1, maxLength: 3 }),
   iommu: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.constant(false)),
@@ -71,6 +126,8 @@ export const randomHost: fc.Arbitrary<RandomHost> = fc.record({
   remapping: seldom.map((no) => !no),
   lockdown: seldom,
   held: seldom,
+  pages,
+  systemd: fc.boolean(),
 });
 
 const addressOf = ({ twins }: RandomHost, index: number) =>
@@ -116,6 +173,8 @@ export function simulate(random: RandomHost): KernelSimulator {
   }
   if (random.iommu) host.set('/sys/class/iommu/dmar0', 'a folder');
   addNics(host, random);
+  addPages(host, random);
+  if (random.systemd) host.set('/run/systemd/system', 'a folder');
   const simulator = new KernelSimulator(parseArchive(host.archive()));
   if (random.loaded.length > 0) simulator.modprobe(random.loaded);
   if (random.nics.some(({ driver }) => driver === 'vfio-pci')) {
@@ -134,8 +193,53 @@ export function simulate(random: RandomHost): KernelSimulator {
     for (const name of simulator.list('/dev/vfio') ?? [])
       if (name !== 'vfio') simulator.hold(4242, `/dev/vfio/${name}`);
   }
-  simulator.faults = { kernelNames: random.kernelNames };
+  simulator.faults = { kernelNames: random.kernelNames, pieces: random.pages.pieces };
   return simulator;
+}
+
+const SIZES = [2048, 1048576] as const;
+
+const poolsOf = ({ pages: { pools } }: RandomHost) =>
+  pools.map((entry, index) => ({ ...entry, node: index >> 1, kilobytes: SIZES[index & 1] ?? 2048 }));
+
+function addPages(host: HostBuilder, random: RandomHost): void {
+  const kilobytes = random.pages.memory << 20;
+  const poolFolder = (folder: string, size: number) => `${folder}/hugepages/hugepages-${size}kB`;
+  for (const { node, kilobytes: size, total, used, surplus } of poolsOf(random)) {
+    const folder = `/sys/devices/system/node/node${node}`;
+    host.lines(folder, { cpulist: node, distance: node === 0 ? '10 21' : '21 10', compact: '' });
+    host.set(
+      `${folder}/meminfo`,
+      `Node ${node} MemTotal: ${kilobytes} kB\nNode ${node} MemFree: ${kilobytes} kB\n`,
+    );
+    host.lines(poolFolder(folder, size), {
+      nr_hugepages: total,
+      free_hugepages: total - used,
+      surplus_hugepages: surplus,
+    });
+    host.lines(poolFolder('/sys/kernel/mm', size), { resv_hugepages: 0 });
+  }
+  host.set('/proc/meminfo', `MemTotal: ${2 * kilobytes} kB\nMemAvailable: ${2 * kilobytes} kB\n`);
+  host.lines('/proc/sys/vm', { drop_caches: 0, compact_memory: '' });
+  host.set('/proc/mounts', 'proc /proc proc rw 0 0\n');
+  if (random.pages.folder) host.set('/dev/hugepages2M', 'a folder');
+}
+
+function hugepagesOf(random: RandomHost): ResolvedProfile['hugepages'] {
+  const { mounted, atBoot } = random.pages;
+  return poolsOf(random).flatMap(({ node, kilobytes, wanted: count }) => {
+    if (count === 0) return [];
+    const late = atBoot && random.persistent && kilobytes > 2048;
+    return [
+      {
+        node,
+        size: kilobytes * 1024,
+        count,
+        ...(late ? { atBoot: true as const } : {}),
+        ...(mounted ? { mounted: true as const } : {}),
+      },
+    ];
+  });
 }
 
 function addNics(host: HostBuilder, random: RandomHost): void {
@@ -261,7 +365,7 @@ export function profileOf(random: RandomHost): ResolvedProfile {
   });
   return {
     nics,
-    hugepages: [],
+    hugepages: hugepagesOf(random),
     persistent: random.persistent,
     ...(random.service ? { service: { user: 'trader', group: 'trader', unit: 'trader.service' } } : {}),
   };

@@ -7,9 +7,11 @@ export default class extends DefaultReporter implements Reporter {
   override onTestCaseResult(test: TestCase): void {
     super.onTestCaseResult(test);
     if (test.project.name !== 'lab') return;
-    const { state } = test.result();
+    const { state, errors = [] } = test.result();
     const seconds = ((test.diagnostic()?.duration ?? 0) / 1000).toFixed(1);
     this.log(`${state.padEnd(8)}${`${seconds} s`.padStart(8)}  ${test.fullName}`);
+    // Said at once: the end of the run may be half an hour away.
+    for (const { message, diff } of errors) this.log(diff === undefined ? message : `${message}\n${diff}`);
   }
 
   override onTestRunEnd(...args: Parameters<DefaultReporter['onTestRunEnd']>): void {

@@ -88,7 +88,23 @@ function addSystem(host: HostBuilder): void {
       '',
     ].join('\n'),
   );
-  host.set('/boot/grub/grub.cfg', '');
+  const entry = (name: string, id: string, line: string) =>
+    `menuentry '${name}' --class debian $menuentry_id_option '${id}' {\n\tlinux\t${line}\n}\n`;
+  const line = COMMAND_LINE.replace('BOOT_IMAGE=', '');
+  host.set(
+    '/boot/grub/grub.cfg',
+    '### BEGIN /etc/grub.d/10_linux ###\n' +
+      entry('Debian GNU/Linux', 'gnulinux-simple-vg-root', line) +
+      `submenu 'Advanced options' $menuentry_id_option 'gnulinux-advanced-vg-root' {\n` +
+      entry(`Debian GNU/Linux, with Linux ${RELEASE}`, `gnulinux-${RELEASE}-advanced-vg-root`, line) +
+      entry(
+        `Debian GNU/Linux, with Linux ${RELEASE} (recovery mode)`,
+        `gnulinux-${RELEASE}-recovery-vg-root`,
+        `/boot/vmlinuz-${RELEASE} root=/dev/mapper/vg-root ro single`,
+      ) +
+      '}\n### END /etc/grub.d/10_linux ###\n',
+  );
+  host.set('/usr/sbin/grub-mkconfig', '');
   host.set('/usr/sbin/update-grub', '');
   host.lines('/sys/kernel/security', { lockdown: '[none] integrity confidentiality' });
   // Attributes first, then the value: not enforced.

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { ACTIONS } from '../../actions/index.ts';
 import type { ApplyRequest } from '../../engine/apply.ts';
 import { type Survey, survey } from '../../engine/survey.ts';
-import { EXIT, type ExitCode, errnoName, ToolError } from '../../host/errors.ts';
+import { changeTitle } from '../../formats/change-title.ts';
+import { EXIT, type ExitCode, errnoName, errnoText, ToolError } from '../../host/errors.ts';
 import type { ReadHost } from '../../host/host.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import type { PlanDocument } from '../../plan/document.ts';
@@ -32,10 +33,10 @@ const CODES: Readonly<Record<ApplyReport['outcome'], ExitCode>> = {
 export const runApply: CommandRunner = async (context) => {
   const { values } = context;
   const asks = mustAsk(context);
-  const kept = values.plan === undefined ? undefined : await readPlan(values.plan);
-  if (kept !== undefined && values.profile !== undefined) {
+  if (values.plan !== undefined && values.profile !== undefined) {
     throw usageError('--plan', 'has its profile in it: leave out -f');
   }
+  const kept = values.plan === undefined ? undefined : await readPlan(values.plan);
   const wish =
     kept === undefined
       ? await readWish(context)
@@ -67,29 +68,59 @@ async function change(
   asks: boolean,
   compare: Compare | undefined,
 ): Promise<ExitCode> {
-  const { values, err, style } = context;
+  const { values, out, err, style } = context;
   const { applyProfile } = await import('../../engine/apply.ts');
   const within = values['confirm-within'];
-  const confirmWithin = within === undefined ? {} : { confirmWithin: seconds('--confirm-within', within) };
-  let asked = false;
+  const confirmWithin = within === undefined ? {} : { confirmWithin: patience(within) };
+  let shown = false;
   const result = await withEngine(context, (engine, withSignals) => {
     const request: ApplyRequest = {
       ...wish,
       ...confirmWithin,
-      check: async (found) => compare?.(engine.host, found),
+      check: async (found) => {
+        await compare?.(engine.host, found);
+        refuseRuntime(engine.host, found);
+      },
       approve: ({ plan }) => {
-        if (!asks) return { yes: true, asked };
-        asked = true;
-        err(renderPlan({ ...plan, refusals: [] }, style));
-        return { yes: withSignals(() => askYes(`Make ${plural(plan.changes.length, 'change')}?`)), asked };
+        shown = asks || values.json === undefined;
+        if (shown)
+          (asks ? err : out)(renderPlan({ ...plan, refusals: [] }, style, values.verbose !== undefined));
+        if (!asks) return { yes: true, asked: false };
+        return {
+          yes: withSignals(() => askYes(`Make ${plural(plan.changes.length, 'change')}?`)),
+          asked: true,
+        };
       },
     };
     return applyProfile(engine, request);
   });
   const { found, error, ...rest } = result;
-  const exitCode = report(context, found, { ...rest, ...describe(error) }, asked);
+  const exitCode = report(context, found, { ...rest, ...describe(error) }, shown);
   if (error !== undefined) explain(error);
   return exitCode;
+}
+
+/** Too short a time would take everything back before anybody could confirm. */
+function patience(text: string): number {
+  const time = seconds('--confirm-within', text);
+  if (time < 1)
+    throw usageError('--confirm-within', `${text} is too short to confirm in; 120s is a usual time`);
+  return time;
+}
+
+/** In a directory files can be set up, and nothing that only a running kernel has. */
+function refuseRuntime(host: ReadHost, { plan }: Survey): void {
+  const change = plan.changes.find(({ scope }) => scope === 'runtime');
+  if (host.live || change === undefined) return;
+  throw new ToolError(
+    'ROOT_NOT_RUNNING',
+    `is not the running machine, which this needs: ${changeTitle(change)}`,
+    {
+      subject: host.root,
+      exitCode: EXIT.refused,
+      hint: 'apply it on the machine itself',
+    },
+  );
 }
 
 function report(
@@ -111,7 +142,10 @@ function report(
     refusals: refusalsOf(refusals),
   };
   if (values.json !== undefined) out(`${JSON.stringify(document, null, 2)}\n`);
-  else out(`${shown ? '' : renderPlan(document, style)}${renderApply(document, style)}`);
+  else
+    out(
+      `${shown ? '' : renderPlan(document, style, values.verbose !== undefined)}${renderApply(document, style)}`,
+    );
   if (document.outcome === 'refused') for (const { error } of refusals) explain(error);
   return document.rebootNeeded ? EXIT.rebootNeeded : CODES[document.outcome];
 }
@@ -140,7 +174,7 @@ async function readPlan(file: string): Promise<PlanDocument> {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const errno = errnoName(error);
-    throw new ToolError('PLAN_UNREADABLE', `cannot be read: ${errno}`, {
+    throw new ToolError('PLAN_UNREADABLE', `cannot be read: ${errnoText(error)}`, {
       subject: file,
       cause: error,
       exitCode: errno === 'EACCES' || errno === 'EPERM' ? EXIT.noPrivilege : EXIT.usage,

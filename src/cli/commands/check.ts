@@ -1,14 +1,16 @@
 import { judge, verdictOf } from '../../checks/index.ts';
-import { EXIT, ToolError } from '../../host/errors.ts';
+import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
-import { seconds } from '../arguments.ts';
+import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
 import { checkWritable } from '../output.ts';
+import { readProfile } from '../read-profile.ts';
+import { lookAsUser } from '../service-account.ts';
 import { milliseconds } from '../stdio.ts';
 import { VERSION } from '../version.ts';
 
@@ -17,10 +19,13 @@ export const runCheck: CommandRunner = async (context) => {
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
   if (values.report !== undefined) checkWritable(values.report);
+  const profile = values.profile === undefined ? undefined : await readProfile(values.profile);
   // A report is to hold all that can be seen.
   const look = values.report === undefined ? ({ quick: true } as const) : {};
-  const { facts, times } = observe(openReadHost(heading.root), milliseconds, look);
-  const findings = judge(facts);
+  const host = openReadHost(heading.root);
+  const { facts, times } = observe(host, milliseconds, look);
+  const asUser = lookAsUser(host, facts, profile, values.user);
+  const findings = [...judge(facts), ...(asUser?.findings ?? [])];
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
@@ -40,6 +45,7 @@ export const runCheck: CommandRunner = async (context) => {
       values.report,
       { schema: 'bypass-setup/probe@1', ...heading, facts, times },
       report,
+      asUser?.account,
     );
     if (values.json === undefined) out(`Full report: ${values.report}\n`);
   }
@@ -48,11 +54,11 @@ export const runCheck: CommandRunner = async (context) => {
 
 function measuringTime({ measure: text, root }: Context['values']): number {
   if (root !== undefined && root !== '/') {
-    throw new ToolError('USAGE', 'cannot be measured: it is not the running machine', {
-      subject: `--root ${root}`,
-      exitCode: EXIT.usage,
-      hint: 'leave out --measure or --root',
-    });
+    throw usageError(
+      `--root ${root}`,
+      'cannot be measured: it is not the running machine',
+      'leave out --measure or --root',
+    );
   }
   return seconds('--measure', text ?? '');
 }

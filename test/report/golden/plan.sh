@@ -9,7 +9,7 @@ modprobe vfio-pci
 echo vfio-pci > /sys/bus/pci/devices/0000:3b:00.0/driver_override
 echo 0000:3b:00.0 > /sys/bus/pci/drivers_probe
 
-# /etc/modprobe.d/bypass-setup.conf: write /etc/modprobe.d/bypass-setup.conf: vfio-pci is loaded before the kernel drivers of these NICs (persistent)
+# write /etc/modprobe.d/bypass-setup.conf: vfio-pci is loaded before the kernel drivers of these NICs (persistent)
 install -m 644 /dev/stdin /etc/modprobe.d/bypass-setup.conf <<'END'
 …
 END
