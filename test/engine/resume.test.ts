@@ -180,7 +180,9 @@ describe('resume after a reboot', () => {
     };
     const at = engine(host);
     expect(await applyProfile(at, REQUEST)).toMatchObject({ outcome: 'applied' });
-    expect(at.said.join()).toMatch(/nothing resumes this run after a reboot \(cannot write: ENOENT\)/);
+    expect(at.said.join()).toMatch(
+      /nothing resumes this run after a reboot \(cannot write: no such file or directory \(ENOENT\)\)/,
+    );
   });
 
   it('the unit is one that systemd takes, whatever the program is called', async (context) => {
