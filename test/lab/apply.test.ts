@@ -48,7 +48,7 @@ test('[H16] [B1] suggest writes a profile that this host can have, and leaves th
   const plan = await tool(machine(), 'plan -f /root/suggested.yaml');
   expect(plan.stderr).toBe('');
   expect(plan.code).toBe(2);
-  expect(plan.stdout).toMatch(/0000:81:00\.0 +bind to vfio-pci \(from virtio-pci\)/);
+  expect(plan.stdout).toMatch(/0000:81:00\.0:? +bind to vfio-pci \(from virtio-pci\)/);
   expect(plan.stdout).not.toContain(MANAGEMENT.pci);
 });
 
@@ -60,7 +60,7 @@ test('[B10] [B14] [B18] [B28] [H10] apply binds, a second one changes nothing, u
   expect((await drive(machine(), NIC)).result.verdict).toBe('ready');
   const bound = await stateOf(machine());
   const again = await tool(machine(), 'apply -f /root/runtime.yaml --yes');
-  expect(again.stdout).toMatch(/^Nothing to do/);
+  expect(again.stdout).toContain('Nothing to do: this host is what the profile asks for.');
   expect(again.code).toBe(0);
   expect(await stateOf(machine())).toBe(bound);
   const undone = await tool(machine(), 'undo');
@@ -189,7 +189,9 @@ test('[C1] [C2] [H10] what is persistent outlives a reboot: the NIC never gets a
   const log = await machine().must('dmesg');
   expect(log).not.toMatch(/e1000e 0000:00:05\.0/);
   expect(log).not.toMatch(/virtio_net virtio\d+ (enp129s0|ens\w+): renamed/);
-  expect((await tool(machine(), 'plan -f /root/persistent.yaml')).stdout).toMatch(/^Nothing to do/);
+  expect((await tool(machine(), 'plan -f /root/persistent.yaml')).stdout).toContain(
+    'Nothing to do: this host is what the profile asks for.',
+  );
   expect((await drive(machine(), NIC)).result.verdict).toBe('ready');
   const undone = await tool(machine(), 'undo', 400_000);
   expect([0, 3]).toContain(undone.code);
@@ -206,7 +208,7 @@ test('[C3] [J15] a NIC that moved to another slot is not mistaken, and the profi
   expect(await driverOf('0000:00:0b.0')).toBe('e1000e');
   expect(await driverOf(NIC.pci)).toBe('vfio-pci');
   const plan = await tool(machine(), 'plan -f /root/persistent.yaml');
-  expect(plan.stdout).toMatch(/0000:00:0b\.0 +bind to vfio-pci \(from e1000e\)/);
+  expect(plan.stdout).toMatch(/0000:00:0b\.0:? +bind to vfio-pci \(from e1000e\)/);
   await machine().must('sync');
   await machine().cutPower();
   await machine().start({});
