@@ -7,6 +7,9 @@ import { Machine, type MachineOptions } from './machine.ts';
 /** Why there is no lab on this machine, as `npm run test:lab` found; empty when there is one. */
 const MISSING = process.env.BYPASS_SETUP_LAB_MISSING;
 
+// A runner that is killed leaves its workers behind, and a worker its machine; QEMU ends with the worker.
+process.once('disconnect', () => process.exit(1));
+
 /**
  * Boots a machine with the tool installed before the tests of this file, keeps artefacts of each test that fails in
  * reports/lab/, and turns it off after the last.
