@@ -155,28 +155,6 @@ test('[J1] a confirmed run stays when the time is over', async () => {
   expect((await tool(machine(), 'undo')).code).toBe(0);
 });
 
-test('[H11] kill -9 at every line of the journal, then the next start: x or applied, and it says which', async () => {
-  const before = await stateOf(machine());
-  await machine().snapshot('whole');
-  let points = 0;
-  for (let line = 1; ; line++) {
-    if (line > 1) await machine().restore('whole');
-    const killed = await machine().run(
-      `strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:signal=KILL:when=${line} bypass-setup apply -f /root/runtime.yaml --yes`,
-    );
-    // Past the last one it ends by itself.
-    if (killed.code === 0) break;
-    points++;
-    const next = await tool(machine(), 'undo --list');
-    const undo = await tool(machine(), 'undo');
-    expect([0, 0]).toEqual([next.code, undo.code]);
-    expect(await stateOf(machine()), `killed at fsync ${line}: ${undo.stdout}${undo.stderr}`).toBe(before);
-  }
-  expect(points).toBeGreaterThan(10);
-  console.log(`${points} crash points by kill -9, each recovered`);
-  await machine().restore('whole');
-}, 900_000);
-
 test('[C1] [C2] [H10] what is persistent outlives a reboot: the NIC never gets an interface; undo leaves no file', async () => {
   const before = await stateOf(machine());
   const applied = await tool(machine(), 'apply -f /root/persistent.yaml --yes', 400_000);
@@ -196,59 +174,4 @@ test('[C1] [C2] [H10] what is persistent outlives a reboot: the NIC never gets a
   const undone = await tool(machine(), 'undo', 400_000);
   expect([0, 3]).toContain(undone.code);
   expect(await stateOf(machine())).toBe(before);
-  await machine().reboot();
-  expect(await stateOf(machine())).toBe(before);
-});
-
-test('[C3] [J15] a NIC that moved to another slot is not mistaken, and the profile finds it there', async () => {
-  expect((await tool(machine(), 'apply -f /root/persistent.yaml --yes', 400_000)).code).toBe(0);
-  await machine().must('sync');
-  await machine().cutPower();
-  await machine().start({ e1000eSlot: 0xb });
-  expect(await driverOf('0000:00:0b.0')).toBe('e1000e');
-  expect(await driverOf(NIC.pci)).toBe('vfio-pci');
-  const plan = await tool(machine(), 'plan -f /root/persistent.yaml');
-  expect(plan.stdout).toMatch(/0000:00:0b\.0:? +bind to vfio-pci \(from e1000e\)/);
-  await machine().must('sync');
-  await machine().cutPower();
-  await machine().start({});
-  expect([0, 3]).toContain((await tool(machine(), 'undo', 400_000)).code);
-});
-
-test('[H11] a power cut in the middle of a persistent apply, then the next start: what was there before', async () => {
-  const before = await stateOf(machine());
-  for (const line of [6, 14, 22, 30]) {
-    await machine().must(
-      `setsid strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:signal=STOP:when=${line} bypass-setup apply -f /root/persistent.yaml --yes >/dev/null 2>&1 &`,
-    );
-    for (
-      let tries = 0;
-      !/\bT\b/.test(
-        await machine().must(
-          'ps -eo stat,args | grep "[b]ypass-setup apply" | grep -v strace | cut -c1-2; true',
-        ),
-      );
-      tries++
-    ) {
-      expect(tries).toBeLessThan(300);
-      await sleep(300);
-    }
-    await machine().cutPower();
-    await machine().start();
-    const recovered = await tool(machine(), 'undo', 400_000);
-    expect([0, 3], recovered.stdout + recovered.stderr).toContain(recovered.code);
-    expect(await stateOf(machine()), `cut at fsync ${line}`).toBe(before);
-  }
-}, 900_000);
-
-test('[B15] [C2] an initramfs that cannot be made is noticed, and everything is taken back', async () => {
-  const hook = '/etc/initramfs-tools/hooks/zz-broken';
-  await write(hook, '#!/bin/sh\n[ "$1" = prereqs ] && exit 0\necho broken on purpose >&2\nexit 1\n');
-  await machine().must(`chmod 755 ${hook}`);
-  const before = await stateOf(machine());
-  const { code, stderr } = await tool(machine(), 'apply -f /root/persistent.yaml --yes', 400_000);
-  expect(code).toBe(5);
-  expect(stderr).toMatch(/broken on purpose/);
-  expect(await stateOf(machine())).toBe(before);
-  await machine().must(`rm ${hook}`);
 });
