@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     reporters: ['./test/support/reporter.ts'],
     testTimeout: 30_000,
+    hookTimeout: 30_000,
     // The poll loop wants a core to itself, so native tests run after one another and apart from the rest.
     projects: [
       {

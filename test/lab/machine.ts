@@ -121,6 +121,12 @@ export class Machine {
     }
     this.agent = await this.connect('agent');
     await this.answers();
+    await this.settled();
+  }
+
+  /** The agent starts early; what a test looks at, such as the network, may come after it. */
+  private async settled(): Promise<void> {
+    if (this.sshKey !== undefined) await this.run('systemctl is-system-running --wait');
   }
 
   private async connect(name: string): Promise<JsonSocket> {
@@ -226,6 +232,7 @@ export class Machine {
     const before = await this.bootId();
     await this.run('(sleep 0.2; systemctl reboot) >/dev/null 2>&1 &');
     await this.answers(before);
+    await this.settled();
   }
 
   /** As when the plug is pulled: what the guest's kernel had not written to its disk is lost. */
