@@ -6,7 +6,17 @@ import { appendedArguments } from '../formats/snap-state.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { BootEntry, BootLoaderKind, Fact, Facts } from './facts.ts';
-import { absent, attribute, exists, firstKnown, guarded, known, names, textOrNothing } from './read.ts';
+import {
+  absent,
+  attribute,
+  exists,
+  firstKnown,
+  guarded,
+  known,
+  names,
+  textOrNothing,
+  wholeFile,
+} from './read.ts';
 
 type Boot = Facts['bootLoader'];
 type Kind = NonNullable<Boot['kinds']['value']>[number];
@@ -49,7 +59,7 @@ export const bootLoaderProbe = defineProbe('bootLoader', (host): Boot => {
     tool: tool(host, loader.value),
     entries: bootEntries(host, loader.value),
     files: Object.fromEntries(
-      fileNames(host, loader.value).map((path) => [path, attributeWithMode(host, path)]),
+      fileNames(host, loader.value).map((path) => [path, wholeFile(host, path, LIMIT)]),
     ),
     environment: loader.value === 'ubuntu-core' ? snapd(host) : environment(host),
     environmentDevice: environmentDevice(host),
@@ -293,22 +303,6 @@ function fileNames(host: ReadHost, loader: BootLoaderKind | undefined): string[]
   if (loader === 'grub-bls') return [...entryPaths(host), KERNEL_CMDLINE, '/etc/default/grub'];
   if (loader !== 'systemd-boot') return [];
   return [...entryPaths(host).filter((path) => !path.endsWith(`/${TRIAL_ENTRY}.conf`)), KERNEL_CMDLINE];
-}
-
-function attributeWithMode(host: ReadHost, path: string): Fact<{ text: string; mode: number }> {
-  return guarded(path, () => {
-    const status = host.stat(path);
-    if (status === undefined) return absent('missing', 'no such file', path);
-    const bytes = status.type === 'file' ? host.readBytes(path, LIMIT) : undefined;
-    if (bytes === undefined || bytes.length === LIMIT)
-      return absent('garbled', 'it is no small text file', path);
-    try {
-      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-      return known({ text, mode: status.mode }, path);
-    } catch {
-      return absent('garbled', 'it is not UTF-8 text', path);
-    }
-  });
 }
 
 function environment(host: ReadHost): Boot['environment'] {

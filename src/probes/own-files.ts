@@ -2,10 +2,9 @@ import { dropIn, IRQBALANCE, isMountUnit, OWN, UNIT_FOLDER, VF_TOKEN } from '../
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, exists, firstKnown, guarded, known, names, textOrNothing } from './read.ts';
+import { absent, exists, firstKnown, guarded, known, names, textOrNothing, wholeFile } from './read.ts';
 
 type Own = Facts['ownFiles'];
-type OwnFile = NonNullable<Own['files'][string]['value']>;
 type Initramfs = NonNullable<Own['initramfs']['value']>;
 
 /** Larger than anything this program writes. */
@@ -24,28 +23,13 @@ export const ownFilesProbe = defineProbe('ownFiles', (host): Own => {
     ...units.filter((path) => exists(host, path)),
   ];
   return {
-    files: Object.fromEntries(paths.map((path) => [path, ownFile(host, path)])),
+    files: Object.fromEntries(paths.map((path) => [path, wholeFile(host, path, LIMIT)])),
     vfToken: vfToken(host),
     // kernel-install's own, which may be missing.
     folders: folders(host, [...paths, ...units, '/etc/kernel/cmdline']),
     initramfs: initramfs(host),
   };
 });
-
-function ownFile(host: ReadHost, path: string): Fact<OwnFile> {
-  return guarded(path, () => {
-    const status = host.stat(path);
-    if (status === undefined) return absent('missing', 'no such file', path);
-    const bytes = status.type === 'file' ? host.readBytes(path, LIMIT) : undefined;
-    if (bytes === undefined) return absent('garbled', `it is no file (${status.type})`, path);
-    try {
-      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-      return known({ text, mode: status.mode }, path);
-    } catch {
-      return absent('garbled', 'it is not UTF-8 text', path);
-    }
-  });
-}
 
 function vfToken(host: ReadHost): Own['vfToken'] {
   return guarded(VF_TOKEN, () => {

@@ -54,6 +54,27 @@ export function textOrNothing(host: ReadHost, path: string): string | undefined 
   }
 }
 
+/**
+ * A small text file as an undo can write it again: whole, with its mode. What is no file, is not UTF-8 or fills `limit`
+ * octets is garbled, because a part of it would pass for all of it.
+ */
+export function wholeFile(host: ReadHost, path: string, limit: number): Fact<{ text: string; mode: number }> {
+  return guarded(path, () => {
+    const status = host.stat(path);
+    if (status === undefined) return absent('missing', 'no such file', path);
+    if (status.type !== 'file') return absent('garbled', `it is no file (${status.type})`, path);
+    const bytes = host.readBytes(path, limit);
+    if (bytes === undefined) return absent('missing', 'no such file', path);
+    if (bytes.length >= limit) return absent('garbled', `it is larger than ${limit} octets`, path);
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+      return known({ text, mode: status.mode }, path);
+    } catch {
+      return absent('garbled', 'it is not UTF-8 text', path);
+    }
+  });
+}
+
 /** Names in a directory, of which there is at least one; `none` says what an empty or missing one means. */
 export function listing(host: ReadHost, path: string, none: string): Fact<string[]> {
   return guarded(path, () => {

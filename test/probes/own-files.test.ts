@@ -19,6 +19,10 @@ test('[A4] [H11] the files that apply writes are read with text and mode, and wh
 test('[H11] what could not be brought back is no text', () => {
   expect(ownFiles({ [OWN.unit]: Uint8Array.of(0xff) }).files[OWN.unit]).toMatchObject({ absent: 'garbled' });
   expect(ownFiles({ [OWN.unit]: 'a folder' }).files[OWN.unit]).toMatchObject({ absent: 'garbled' });
+  // A part of it would be written back as the whole by an undo.
+  expect(ownFiles({ [OWN.unit]: 'x'.repeat((1 << 20) + 1) }).files[OWN.unit]).toMatchObject({
+    absent: 'garbled',
+  });
   expect(ownFiles({ [OWN.unit]: { denied: 'EACCES' } }).files[OWN.unit]).toMatchObject({ absent: 'denied' });
 });
 
