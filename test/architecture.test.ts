@@ -82,7 +82,7 @@ describe('lists that a reader must be able to trust', () => {
       [
         ...['define', 'index', 'nics', 'vf', 'judge', 'binding', 'interface', 'file', 'boot-script'],
         ...['vfio-node', 'hugepage-room', 'kernel-write', 'run', 'sleep', 'refused', 'isolation-script'],
-        ...['boot-trial', 'loaders'],
+        ...['boot-trial', 'boot-effect', 'loaders'],
       ],
     ],
   ])('every file of %s is in its index', (folder, index, helpers) => {

@@ -4,6 +4,7 @@ import { OWN } from '../formats/own-files.ts';
 import { ToolError } from '../host/errors.ts';
 import { type BootMemory, bootMemory, unknownArguments, wantedArguments } from '../plan/boot-arguments.ts';
 import type { BootEntry, BootLoaderKind, Fact } from '../probes/facts.ts';
+import { notInEffect } from './boot-effect.ts';
 import { defineAction, type PlanContext, type Step } from './define.ts';
 import { type FileBefore, fileBefore, missingFolders, notPutBack, putBack } from './file.ts';
 import { LOADERS } from './loaders/index.ts';
@@ -78,6 +79,10 @@ export const bootArgumentsAction = defineAction({
     if (host.readText(OWN.bootArguments) !== order.after.memory.text)
       return `${OWN.bootArguments} is not written`;
     return wrongEntries(entriesOf(host), order, loaderOf(order));
+  },
+
+  inForce(change, host) {
+    return notInEffect(orderOf(change).after.arguments, host);
   },
 
   async revert(change, host) {

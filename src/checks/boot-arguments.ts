@@ -1,4 +1,4 @@
-import { mergeArguments } from '../formats/boot-line.ts';
+import { lostArguments } from '../formats/boot-line.ts';
 import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
 import { OWN } from '../formats/own-files.ts';
 import type { BootMemory } from '../plan/boot-arguments.ts';
@@ -70,7 +70,7 @@ function judgeRunning(memory: BootMemory, { kernel, bootLoader, ownFiles }: Fact
   const judged = { subject: 'boot line', evidence: seen };
   if (running === undefined)
     return { ...judged, result: 'unknown', sentence: 'what this kernel was started with cannot be read' };
-  const lost = missing(running, memory);
+  const lost = lostArguments(running, memory.arguments);
   if (lost.length === 0)
     return { ...judged, result: 'pass', sentence: `this kernel was started with ${wanted}` };
   const list = lost.join(' ');
@@ -95,13 +95,6 @@ function judgeRunning(memory: BootMemory, { kernel, bootLoader, ownFiles }: Fact
 
 const trialResult = ({ files }: Facts['ownFiles']) => files[OWN.trialResult]?.value?.text.trim();
 
-function missing(line: string, { arguments: wanted }: BootMemory): string[] {
-  if (mergeArguments(line, wanted) === line) return [];
-  const lost = wanted.filter((text) => mergeArguments(line, [text]) !== line);
-  // Pages count in pairs, so that each alone may look right.
-  return lost.length > 0 ? lost : [...wanted];
-}
-
 function judgeEntries(memory: BootMemory, { bootLoader, ownFiles }: Facts): Judgement[] {
   const { entries } = bootLoader;
   const judged = { subject: 'boot entries' };
@@ -119,7 +112,7 @@ function judgeEntries(memory: BootMemory, { bootLoader, ownFiles }: Facts): Judg
   if (memory.trial !== undefined && trialResult(ownFiles) !== 'passed') return [];
   const deployed = ['rpm-ostree', 'bootc'].includes(bootLoader.loader.value ?? '');
   const managed = entries.value.filter(({ managed, isDefault }) => managed && (isDefault || !deployed));
-  const wrong = managed.filter(({ line }) => missing(line, memory).length > 0);
+  const wrong = managed.filter(({ line }) => lostArguments(line, memory.arguments).length > 0);
   if (managed.length > 0 && wrong.length === 0) {
     const sentence = `all ${managed.length} have it`;
     return [

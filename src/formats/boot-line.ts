@@ -148,6 +148,35 @@ export function mergeArguments(
   return right ? text : replaceOurs({ line, ours }, spelledAs(text, wanted));
 }
 
+/** Those of `wanted` that a line does not have; none when it is right. */
+export function lostArguments(line: string, wanted: readonly string[]): string[] {
+  if (mergeArguments(line, wanted) === line) return [];
+  const lost = wanted.filter((text) => mergeArguments(line, [text]) !== line);
+  // Pages count in pairs, so that each alone may look right.
+  return lost.length > 0 ? lost : [...wanted];
+}
+
+export interface ReservedPages {
+  /** null: dealt out over all nodes. */
+  readonly node: number | null;
+  /** Octets of one page. */
+  readonly size: number;
+  readonly count: number;
+}
+
+/** The pages that `hugepagesz=1G hugepages=0:4,1:4` asks for; a count without a size before it is of the default size. */
+export function reservedBy(argumentsOf: readonly Argument[]): ReservedPages[] {
+  let size = parseSize(argumentsOf.find(({ name }) => sameName(name, 'default_hugepagesz'))?.value ?? '2M');
+  return argumentsOf.flatMap(({ name, value = '' }) => {
+    if (sameName(name, 'hugepagesz')) size = parseSize(value);
+    if (!sameName(name, 'hugepages')) return [];
+    return value.split(',').map((part): ReservedPages => {
+      const [node, count] = part.includes(':') ? part.split(':') : [null, part];
+      return { node: node === null ? null : Number(node), size, count: Number(count) };
+    });
+  });
+}
+
 function inOrder(present: readonly Argument[], want: readonly Argument[]): boolean {
   const pages = (all: readonly Argument[]) =>
     all

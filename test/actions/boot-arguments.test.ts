@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { bootArgumentsAction } from '../../src/actions/boot-arguments.ts';
+import { notInEffect } from '../../src/actions/boot-effect.ts';
 import { dropIn } from '../../src/actions/loaders/grub.ts';
 import { foreignArguments, ownArguments } from '../../src/formats/boot-line.ts';
 import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { wantedArguments } from '../../src/plan/boot-arguments.ts';
+import type { Change } from '../../src/plan/change.ts';
 import type { LoaderName } from '../support/boot-loaders.ts';
 import { factsOf } from '../support/hosts.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
@@ -250,6 +253,49 @@ describe('after the reboot', () => {
     const { changes, notes } = planFor(host, profile);
     expect(changes).toEqual([]);
     expect(notes.join()).toContain('something else makes these entries');
+  });
+
+  const put = (host: KernelSimulator, path: string, text: string) =>
+    host.putBytes(path, new TextEncoder().encode(`${text}\n`));
+
+  it('[E15] is in force by effect: the line of the kernel, then the CPUs that it speaks of', async () => {
+    const { host, begun } = await applied('grub-debian');
+    const change: Change = JSON.parse(begun.find((text) => text.includes('boot-arguments:')) ?? '');
+    const said = () => bootArgumentsAction.inForce?.(change, host);
+    expect(said()).toContain('the kernel was not started with isolcpus=');
+    // Another entry was chosen: every entry is right, and nothing is in force.
+    reboot(host, 'quiet');
+    expect(bootArgumentsAction.verify(change, host)).toBeUndefined();
+    expect(said()).toContain('the kernel was not started with isolcpus=');
+
+    reboot(host, `${LINE} ${WANTED}`);
+    put(host, '/sys/devices/system/cpu/isolated', '2-3');
+    put(host, '/sys/devices/system/cpu/nohz_full', '(null)');
+    expect(said()).toBe('/sys/devices/system/cpu/nohz_full lacks 2-3');
+    put(host, '/sys/devices/system/cpu/nohz_full', '2-3');
+    expect(said()).toBeUndefined();
+  });
+
+  it('[D5] [E15] pages that the kernel did not get are named, by node where it knows them', () => {
+    const host = bootHost('grub-debian', LINE);
+    const has = (...got: number[]) => {
+      for (const [node, count] of got.entries())
+        put(
+          host,
+          `/sys/devices/system/node/node${node}/hugepages/hugepages-1048576kB/nr_hugepages`,
+          `${count}`,
+        );
+    };
+    for (const [words, short] of [
+      [['hugepagesz=1G', 'hugepages=0:2,1:2'], 'the kernel has 1 of 1G on node 1, not 2'],
+      [['hugepagesz=1G', 'hugepages=4'], 'the kernel has 3 of 1G, not 4'],
+    ] as const) {
+      reboot(host, `${LINE} ${words.join(' ')}`);
+      has(2, 1);
+      expect(notInEffect(words, host)).toBe(short);
+      has(2, 2);
+      expect(notInEffect(words, host)).toBeUndefined();
+    }
   });
 });
 
