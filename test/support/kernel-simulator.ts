@@ -45,6 +45,8 @@ interface Netdev {
   readonly permanent: string | undefined;
   readonly kind: string | undefined;
   readonly addresses: readonly string[];
+  /** By address. */
+  readonly broadcasts: Readonly<Record<string, string>>;
   readonly routes: readonly Route[];
   readonly virtualFunctions: readonly VirtualFunction[];
 }
@@ -307,9 +309,12 @@ export class KernelSimulator implements Host {
     }
     if (question === 'addresses') {
       return netdevs.flatMap((dev) =>
-        [...dev.addresses]
-          .sort()
-          .map((address) => ({ family: familyOf(address), address, interface: dev.index })),
+        [...dev.addresses].sort().map((address) => ({
+          family: familyOf(address),
+          address,
+          interface: dev.index,
+          ...(dev.broadcasts[address] === undefined ? {} : { broadcast: dev.broadcasts[address] }),
+        })),
       );
     }
     if (question === 'routes') return netdevs.flatMap((dev) => dev.routes);
@@ -836,6 +841,7 @@ export class KernelSimulator implements Host {
       permanent: net.permanent,
       kind: undefined,
       addresses: [],
+      broadcasts: {},
       routes: [],
       virtualFunctions: [],
     });
@@ -975,7 +981,13 @@ export class KernelSimulator implements Host {
     const folder = this.walk.follow(`/sys/class/net/${name}`) ?? '';
     if (words[0] === 'address') {
       const address = words[2] ?? '';
-      this.netdevs.set(name, { ...dev, addresses: [...new Set([...dev.addresses, address])] });
+      // iproute2 sets none by itself (ip/ipaddress.c, ipaddr_modify).
+      const broadcast = words.includes('broadcast') ? { [address]: after('broadcast') } : {};
+      this.netdevs.set(name, {
+        ...dev,
+        addresses: [...new Set([...dev.addresses, address])],
+        broadcasts: { ...dev.broadcasts, ...broadcast },
+      });
     } else if (words[0] === 'route') {
       if (!(this.flags(name) & IFF_UP)) throw new HostError('write', name, { code: 'ENETDOWN' });
       const destination = words[2] ?? '';
@@ -1199,6 +1211,11 @@ export class KernelSimulator implements Host {
         permanent: link?.permanentAddress,
         kind: link?.kind,
         addresses: addresses.filter((entry) => entry.interface === index).map((entry) => entry.address),
+        broadcasts: Object.fromEntries(
+          addresses.flatMap(({ interface: of, address, broadcast }) =>
+            of === index && broadcast !== undefined ? [[address, broadcast]] : [],
+          ),
+        ),
         routes: routes.filter((entry) => entry.interfaces[0] === index),
         virtualFunctions: link?.virtualFunctions ?? [],
       });

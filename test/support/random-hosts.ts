@@ -255,7 +255,7 @@ function addNics(host: HostBuilder, random: RandomHost): void {
       kind?: string;
       permanentAddress?: string;
     }[],
-    addresses: [] as { family: 'inet' | 'inet6'; address: string; interface: number }[],
+    addresses: [] as { family: 'inet' | 'inet6'; address: string; interface: number; broadcast?: string }[],
     routes: [] as {
       family: 'inet';
       destination: string;
@@ -307,7 +307,13 @@ function addNics(host: HostBuilder, random: RandomHost): void {
     });
     answers.links.push({ index: number, name: nameOf(index), permanentAddress: macOf(index) });
     if (!entry.addresses || bond) return;
-    answers.addresses.push({ family: 'inet', address: `192.0.2.${number}/24`, interface: number });
+    answers.addresses.push({
+      family: 'inet',
+      address: `192.0.2.${number}/24`,
+      interface: number,
+      // As systemd-networkd sets one and `ip address add` does not.
+      ...(entry.up ? { broadcast: '192.0.2.255' } : {}),
+    });
     if (!entry.up) return;
     answers.addresses.push({ family: 'inet6', address: `2001:db8::${number}/64`, interface: number });
     const main = { family: 'inet', interfaces: [number], table: 254, type: 'unicast' } as const;
