@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { actionsWith } from '../../src/actions/index.ts';
+import { releaseAction } from '../../src/actions/release.ts';
 import type { Change } from '../../src/plan/change.ts';
 import { ACTIONS, applyAll, type Begun, revertAll } from '../support/little-engine.ts';
 import { ADDRESS, changesOf, DEVICE, driverOf, hostWith, PORT, plan, refusal } from './support.ts';
@@ -164,9 +165,8 @@ describe('a device in use', () => {
     expect(await errorOf(revertAll(begun, host))).toMatchObject({ code: 'NIC_IN_USE', exitCode: 4 });
     expect(driverOf(host)).toBe('vfio-pci');
     // What the NIC needs where it is stays with it: its driver, and what is known of it.
-    const rest = begun
-      .map((text): Change => JSON.parse(text))
-      .filter(({ action }) => action === 'module' || action === 'remember');
+    const changes = begun.map((text): Change => JSON.parse(text));
+    const rest = changes.filter(({ action }) => action === 'module' || action === 'remember');
     for (const change of rest) await actionNamed(change.action).revert(change, host);
     const left = rest.map((change) => actionNamed(change.action).holdsBefore(change, host));
     expect(left).toEqual([
@@ -174,6 +174,14 @@ describe('a device in use', () => {
       `/var/lib/bypass-setup/nics.json stays: ${ADDRESS} has not come back`,
     ]);
     expect(host.stat('/sys/module/vfio_pci')).toBeDefined();
+    // And nobody waits half a minute for an interface that cannot come.
+    let pauses = 0;
+    const release = releaseAction(async () => {
+      pauses++;
+    });
+    for (const change of changes.filter(({ action }) => action === release.name))
+      await release.revert(change, host);
+    expect(pauses).toBe(0);
     host.end(4242);
     expect(await revertAll(begun, host)).toEqual([]);
     expect(host.tree()).toEqual(before);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Facts, NetworkInterface, PciFunction } from '../../src/probes/facts.ts';
+import type { Carried, Facts, NetworkInterface, PciFunction } from '../../src/probes/facts.ts';
 import { loadProfile } from '../../src/profile/load.ts';
 import { printSuggestion } from '../../src/profile/print.ts';
 import { resolveProfile } from '../../src/profile/resolve.ts';
@@ -71,6 +71,20 @@ describe('the suggestion', () => {
     const idle: Facts = { ...facts, network: { ...facts.network, carried: known([], 'nowhere') } };
     expect(new Set(Object.values(chosen(idle)))).toEqual(new Set(['control kernel null']));
     expect(why(idle, 'ens4f1')).toContain('how this host is reached is not known');
+    // A use that may be there is not one that is not: WireGuard tells nobody over which NIC its peer is.
+    const sure = on('two-socket-smt');
+    const doubt: Carried = {
+      pci: '0000:3b:00.0',
+      chain: ['enp59s0np0'],
+      what: 'wireguard tunnel wg0',
+      kind: 'route',
+      certain: false,
+      from: 'RTM_GETLINK',
+    };
+    const carried = known([...theValue(sure.network.carried), doubt], 'here');
+    const unsure: Facts = { ...sure, network: { ...sure.network, carried } };
+    expect(chosen(unsure)['0000:3b:00.0']).toBe('control kernel null');
+    expect(why(unsure, 'enp59s0np0')).toContain('may carry something (wireguard tunnel wg0');
   });
 
   it('leaves a NIC alone that is part of something, carrying or not, or that has no link', () => {
