@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ToolError } from '../../src/host/errors.ts';
 import type { LoaderName } from '../support/boot-loaders.ts';
 import { factsOf } from '../support/hosts.ts';
-import { Crash, type KernelSimulator } from '../support/kernel-simulator.ts';
+import type { KernelSimulator } from '../support/kernel-simulator.ts';
+import { type Same, sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
 import { bootHost, bootProfile, CORES, LOADER_NAMES } from './boot-support.ts';
 
@@ -44,21 +45,16 @@ function prepare({ loader, line, more, cores, trial }: Case) {
   return { host, profile: bootProfile(cores ? CORES : undefined, more, tries) };
 }
 
-function same(host: KernelSimulator, before: KernelSimulator, loader: LoaderName): void {
+const sameOn = (loader: LoaderName): Same =>
   // ostree keeps the deployments of an undo; its lines are compared.
-  if (loader === 'rpm-ostree' || loader === 'bootc') {
-    const words = (found: KernelSimulator) =>
-      (factsOf(found).bootLoader.entries.value ?? [])
-        .filter(({ isDefault }) => isDefault)
-        .flatMap(({ line }) => line.split(/\s+/).sort());
-    expect(words(host)).toEqual(words(before));
-    return;
-  }
-  const [now, was] = [host.tree(), before.tree()];
-  const paths = [...new Set([...now.keys(), ...was.keys()])].filter(
-    (path) => now.get(path) !== was.get(path),
-  );
-  expect(paths.map((path) => `${path}: ${was.get(path)} -> ${now.get(path)}`)).toEqual([]);
+  loader === 'rpm-ostree' || loader === 'bootc' ? sameWords : sameTree;
+
+function sameWords(host: KernelSimulator, before: KernelSimulator): void {
+  const words = (found: KernelSimulator) =>
+    (factsOf(found).bootLoader.entries.value ?? [])
+      .filter(({ isDefault }) => isDefault)
+      .flatMap(({ line }) => line.split(/\s+/).sort());
+  expect(words(host)).toEqual(words(before));
 }
 
 /** Undefined where it is refused; then nothing was touched. */
@@ -86,9 +82,9 @@ describe('boot arguments, on simulated loaders', () => {
         expect(planFor(used, profile).changes).toEqual([]);
         done += changes.length;
         expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host, entry.loader);
+        sameOn(entry.loader)(used, host);
         expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host, entry.loader);
+        sameOn(entry.loader)(used, host);
       }),
       { numRuns: 150 },
     );
@@ -101,23 +97,12 @@ describe('boot arguments, on simulated loaders', () => {
         const { host, profile } = prepare(entry);
         const changes = planned(host, profile);
         if (changes === undefined) return;
-        const whole = host.clone();
-        await applyAll(changes, whole, []);
-        for (let at = 1; at <= whole.operations.length; at++) {
-          for (const faults of [
-            { crashAt: at, crashAfter: false },
-            { crashAt: at, crashAfter: true },
-            { failAt: at, errno: 'ENOSPC' },
-          ]) {
-            const used = host.clone();
-            used.faults = faults;
-            const begun: Begun = [];
-            await applyAll(changes, used, begun).catch(() => undefined);
-            used.restart();
-            expect(await revertAll(begun, used)).toEqual([]);
-            same(used, host, entry.loader);
-          }
-        }
+        const faults = (at: number) => [
+          { crashAt: at, crashAfter: false },
+          { crashAt: at, crashAfter: true },
+          { failAt: at, errno: 'ENOSPC' },
+        ];
+        await undoneAfterFaults(host, changes, faults, sameOn(entry.loader));
       }),
       { numRuns: 25 },
     );
@@ -128,20 +113,7 @@ describe('boot arguments, on simulated loaders', () => {
       fc.asyncProperty(random, async (entry) => {
         const { host, profile } = prepare(entry);
         const changes = planned(host, profile);
-        if (changes === undefined) return;
-        const applied = host.clone();
-        const begun: Begun = [];
-        await applyAll(changes, applied, begun);
-        const whole = applied.clone();
-        await revertAll(begun, whole);
-        for (let at = 1; at <= whole.operations.length; at++) {
-          const used = applied.clone();
-          used.faults = { crashAt: at, crashAfter: at % 2 === 0 };
-          await expect(revertAll(begun, used)).rejects.toBeInstanceOf(Crash);
-          used.restart();
-          expect(await revertAll(begun, used)).toEqual([]);
-          same(used, host, entry.loader);
-        }
+        if (changes !== undefined) await undoneAfterCrashInUndo(host, changes, sameOn(entry.loader));
       }),
       { numRuns: 25 },
     );
@@ -165,9 +137,9 @@ describe('boot arguments, on simulated loaders', () => {
         await applyAll(then, used, second);
         expect(planFor(used, wish).changes).toEqual([]);
         expect(await revertAll(second, used)).toEqual([]);
-        same(used, middle, entry.loader);
+        sameOn(entry.loader)(used, middle);
         expect(await revertAll(first, used)).toEqual([]);
-        same(used, host, entry.loader);
+        sameOn(entry.loader)(used, host);
       }),
       { numRuns: 80 },
     );

@@ -3,7 +3,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { ToolError } from '../../src/host/errors.ts';
 import type { Change } from '../../src/plan/change.ts';
 import { factsOf } from '../support/hosts.ts';
-import { Crash, type KernelSimulator } from '../support/kernel-simulator.ts';
+import type { KernelSimulator } from '../support/kernel-simulator.ts';
+import { crashed, sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
 import { profileOf, type RandomHost, randomHost, simulate } from '../support/random-hosts.ts';
 
@@ -47,24 +48,6 @@ async function prepare(random: RandomHost): Promise<Prepared | undefined> {
   }
 }
 
-async function crashed(work: Promise<unknown>): Promise<void> {
-  await expect(work).rejects.toBeInstanceOf(Crash);
-}
-
-/** The tree of a host that nothing touches, taken once. */
-const trees = new WeakMap<KernelSimulator, ReadonlyMap<string, string>>();
-
-function same(host: KernelSimulator, before: KernelSimulator): void {
-  const was = trees.get(before) ?? before.tree();
-  trees.set(before, was);
-  const now = host.tree();
-  const differences = [...new Set([...was.keys(), ...now.keys()])].filter(
-    (path) => was.get(path) !== now.get(path),
-  );
-  if (differences.length === 0) return;
-  expect(differences.map((path) => `${path}: ${was.get(path)} -> ${now.get(path)}`)).toEqual([]);
-}
-
 const check = (property: fc.IAsyncProperty<[RandomHost]>, numRuns: number) =>
   fc.assert(property, { numRuns });
 
@@ -85,10 +68,10 @@ describe('the laws, on the simulated kernel', () => {
         expect(used.operations.length).toBe(length);
         expect(used.tree()).toEqual(done);
         expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host);
+        sameTree(used, host);
         // Nothing left to do is nothing done.
         expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host);
+        sameTree(used, host);
         counts.cases += 3;
       }),
       200,
@@ -100,19 +83,9 @@ describe('the laws, on the simulated kernel', () => {
       fc.asyncProperty(randomHost, async (random) => {
         const prepared = await prepare(random);
         if (prepared === undefined) return;
-        const { host, changes, length } = prepared;
-        for (let crashAt = 1; crashAt <= length; crashAt++) {
-          for (const crashAfter of [false, true]) {
-            const used = host.clone();
-            used.faults = { ...host.faults, crashAt, crashAfter };
-            const begun: Begun = [];
-            await crashed(applyAll(changes, used, begun));
-            used.restart(host.faults);
-            expect(await revertAll(begun, used)).toEqual([]);
-            same(used, host);
-            counts.cases++;
-          }
-        }
+        const { host, changes } = prepared;
+        const crashes = (crashAt: number) => [false, true].map((crashAfter) => ({ crashAt, crashAfter }));
+        counts.cases += await undoneAfterFaults(host, changes, crashes, sameTree);
       }),
       220,
     );
@@ -123,21 +96,7 @@ describe('the laws, on the simulated kernel', () => {
       fc.asyncProperty(randomHost, async (random) => {
         const prepared = await prepare(random);
         if (prepared === undefined) return;
-        const { host, changes } = prepared;
-        const applied = host.clone();
-        const begun: Begun = [];
-        await applyAll(changes, applied, begun);
-        const whole = applied.clone();
-        await revertAll(begun, whole);
-        for (let crashAt = 1; crashAt <= whole.operations.length; crashAt++) {
-          const used = applied.clone();
-          used.faults = { ...host.faults, crashAt, crashAfter: crashAt % 2 === 0 };
-          await crashed(revertAll(begun, used));
-          used.restart(host.faults);
-          expect(await revertAll(begun, used)).toEqual([]);
-          same(used, host);
-          counts.cases++;
-        }
+        counts.cases += await undoneAfterCrashInUndo(prepared.host, prepared.changes, sameTree);
       }),
       120,
     );
@@ -169,17 +128,9 @@ describe('the laws, on the simulated kernel', () => {
         async (random, errno) => {
           const prepared = await prepare(random);
           if (prepared === undefined) return;
-          const { host, changes, length } = prepared;
-          for (let failAt = 1; failAt <= length; failAt++) {
-            const used = host.clone();
-            used.faults = { ...host.faults, failAt, errno };
-            const begun: Begun = [];
-            await applyAll(changes, used, begun).catch(() => undefined);
-            used.restart(host.faults);
-            expect(await revertAll(begun, used)).toEqual([]);
-            same(used, host);
-            counts.cases++;
-          }
+          const { host, changes } = prepared;
+          const errors = (failAt: number) => [{ failAt, errno }];
+          counts.cases += await undoneAfterFaults(host, changes, errors, sameTree);
         },
       ) as unknown as fc.IAsyncProperty<[RandomHost]>,
       120,
@@ -209,9 +160,9 @@ describe('the laws, on the simulated kernel', () => {
         await applyAll(next, used, second);
         expect(planFor(used, wish).changes).toEqual([]);
         expect(await revertAll(second, used)).toEqual([]);
-        same(used, middle);
+        sameTree(used, middle);
         expect(await revertAll(first, used)).toEqual([]);
-        same(used, host);
+        sameTree(used, host);
         counts.cases += 2;
       }) as unknown as fc.IAsyncProperty<[RandomHost]>,
       150,

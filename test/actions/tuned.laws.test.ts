@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ToolError } from '../../src/host/errors.ts';
 import type { Change } from '../../src/plan/change.ts';
 import { factsOf } from '../support/hosts.ts';
-import { Crash, type KernelSimulator } from '../support/kernel-simulator.ts';
+import type { KernelSimulator } from '../support/kernel-simulator.ts';
+import { sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
 import { simulateTuned, type TunedHost, tunedHost, type Wish, wish, wishOn } from '../support/tuned-hosts.ts';
 
@@ -19,14 +20,6 @@ function changesFor(host: KernelSimulator, asked: Wish): readonly Change[] | und
     expect(host.operations.length).toBe(before);
     return undefined;
   }
-}
-
-function same(host: KernelSimulator, before: KernelSimulator): void {
-  const [was, now] = [before.tree(), host.tree()];
-  const paths = [...new Set([...was.keys(), ...now.keys()])].filter(
-    (path) => was.get(path) !== now.get(path),
-  );
-  expect(paths.map((path) => `${path}: ${was.get(path)} -> ${now.get(path)}`)).toEqual([]);
 }
 
 type Case = readonly [random: TunedHost, asked: Wish];
@@ -47,9 +40,9 @@ describe('the laws of settings, interrupts and partitions, on the simulated kern
       await applyAll(changes, used, begun);
       expect(changesFor(used, asked)).toEqual([]);
       expect(await revertAll(begun, used)).toEqual([]);
-      same(used, host);
+      sameTree(used, host);
       expect(await revertAll(begun, used)).toEqual([]);
-      same(used, host);
+      sameTree(used, host);
       expect(factsOf(used)).toEqual(factsOf(host));
       if (changes.length > 0) applied++;
     });
@@ -61,17 +54,12 @@ describe('the laws of settings, interrupts and partitions, on the simulated kern
       const host = simulateTuned(random);
       const changes = changesFor(host, asked);
       if (changes === undefined) return;
-      const trial = host.clone();
-      await applyAll(changes, trial, []);
-      for (let crashAt = 1; crashAt <= trial.operations.length; crashAt++) {
-        const used = host.clone();
-        used.faults = { ...host.faults, crashAt, crashAfter: crashAt % 2 === 0 };
-        const begun: Begun = [];
-        await expect(applyAll(changes, used, begun)).rejects.toBeInstanceOf(Crash);
-        used.restart(host.faults);
-        expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host);
-      }
+      await undoneAfterFaults(
+        host,
+        changes,
+        (crashAt) => [{ crashAt, crashAfter: crashAt % 2 === 0 }],
+        sameTree,
+      );
     });
   }, 60_000);
 
@@ -79,20 +67,7 @@ describe('the laws of settings, interrupts and partitions, on the simulated kern
     await check(60, async ([random, asked]) => {
       const host = simulateTuned(random);
       const changes = changesFor(host, asked);
-      if (changes === undefined) return;
-      const applied = host.clone();
-      const begun: Begun = [];
-      await applyAll(changes, applied, begun);
-      const whole = applied.clone();
-      await revertAll(begun, whole);
-      for (let crashAt = 1; crashAt <= whole.operations.length; crashAt++) {
-        const used = applied.clone();
-        used.faults = { ...host.faults, crashAt, crashAfter: crashAt % 2 === 1 };
-        await expect(revertAll(begun, used)).rejects.toBeInstanceOf(Crash);
-        used.restart(host.faults);
-        expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host);
-      }
+      if (changes !== undefined) await undoneAfterCrashInUndo(host, changes, sameTree);
     });
   }, 60_000);
 
@@ -101,17 +76,8 @@ describe('the laws of settings, interrupts and partitions, on the simulated kern
       const host = simulateTuned(random);
       const changes = changesFor(host, asked);
       if (changes === undefined) return;
-      const trial = host.clone();
-      await applyAll(changes, trial, []);
-      for (let failAt = 1; failAt <= trial.operations.length; failAt++) {
-        const used = host.clone();
-        used.faults = { ...host.faults, failAt, errno: failAt % 2 === 0 ? 'EIO' : 'ENOSPC' };
-        const begun: Begun = [];
-        await applyAll(changes, used, begun).catch(() => undefined);
-        used.restart(host.faults);
-        expect(await revertAll(begun, used)).toEqual([]);
-        same(used, host);
-      }
+      const errors = (failAt: number) => [{ failAt, errno: failAt % 2 === 0 ? 'EIO' : 'ENOSPC' }];
+      await undoneAfterFaults(host, changes, errors, sameTree);
     });
   }, 60_000);
 
@@ -131,9 +97,9 @@ describe('the laws of settings, interrupts and partitions, on the simulated kern
         await applyAll(next, used, second);
         expect(changesFor(used, other)).toEqual([]);
         expect(await revertAll(second, used)).toEqual([]);
-        same(used, middle);
+        sameTree(used, middle);
         expect(await revertAll(first, used)).toEqual([]);
-        same(used, host);
+        sameTree(used, host);
       }),
       { numRuns: 200 },
     );
