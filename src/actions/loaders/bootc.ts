@@ -15,8 +15,10 @@ export const bootc: Loader = {
 
   refuse({ bootLoader }, order) {
     const line = chosenLine(bootLoader.entries.value ?? []);
+    const known = [...earlier(order), ...order.after.arguments];
+    // One of ours that stands twice has a source that we cannot change, too.
     const foreign = ownArguments(line, ours(order)).filter(
-      (text) => ![...earlier(order), ...order.after.arguments].includes(text),
+      (text, index, all) => !known.includes(text) || all.indexOf(text) !== index,
     );
     if (foreign.length === 0) return;
     throw refused(
