@@ -1,27 +1,14 @@
 import { shellWords } from '../formats/shell-words.ts';
-import type {
-  Answer,
-  FileStatus,
-  Host,
-  KernelAnswers,
-  Lock,
-  Question,
-  RunOptions,
-  RunResult,
-} from '../host/host.ts';
+import type { Host, Lock, RunOptions, RunResult } from '../host/host.ts';
+import { PassingHost } from '../host/passing-host.ts';
 
 /** The host as an action gets it: each write is announced, as an administrator would type it, before it is made. */
-export class JournalHost implements Host {
-  readonly root: string;
-  readonly live: boolean;
-  private readonly host: Host;
+export class JournalHost extends PassingHost<Host> implements Host {
   private readonly announce: (command: string) => void;
 
   constructor(host: Host, announce: (command: string) => void) {
-    this.host = host;
+    super(host);
     this.announce = announce;
-    this.root = host.root;
-    this.live = host.live;
   }
 
   writeAttribute(path: string, value: string): void {
@@ -59,33 +46,5 @@ export class JournalHost implements Host {
 
   lock(path: string, holder: string): Promise<Lock | undefined> {
     return this.host.lock(path, holder);
-  }
-
-  readText(path: string): string | undefined {
-    return this.host.readText(path);
-  }
-
-  readBytes(path: string, limit: number): Uint8Array | undefined {
-    return this.host.readBytes(path, limit);
-  }
-
-  readLink(path: string): string | undefined {
-    return this.host.readLink(path);
-  }
-
-  list(path: string): readonly string[] | undefined {
-    return this.host.list(path);
-  }
-
-  stat(path: string): FileStatus | undefined {
-    return this.host.stat(path);
-  }
-
-  realPath(path: string): string | undefined {
-    return this.host.realPath(path);
-  }
-
-  ask<Q extends Question>(question: Q): Answer<KernelAnswers[Q]> {
-    return this.host.ask(question);
   }
 }

@@ -1,4 +1,5 @@
-import type { Answer, FileStatus, KernelAnswers, Question, ReadHost } from '../host/host.ts';
+import type { Answer, KernelAnswers, Question } from '../host/host.ts';
+import { PassingHost } from '../host/passing-host.ts';
 
 /** The tables of /proc, and not what stands below a number there: a process, an interrupt. */
 const TABLE = /^\/proc\/[^0-9]+$/;
@@ -7,46 +8,17 @@ const TABLE = /^\/proc\/[^0-9]+$/;
  * The host as one observation sees it: each table of /proc and each answer of the kernel is taken once, so that probes
  * that look at the same one agree, and the kernel makes it only once. Attributes in /sys have one reader each.
  */
-export class OnceHost implements ReadHost {
-  readonly root: string;
-  readonly live: boolean;
-  private readonly host: ReadHost;
+export class OnceHost extends PassingHost {
   private readonly texts = new Map<string, string | undefined>();
   private readonly answers = new Map<Question, Answer<unknown>>();
 
-  constructor(host: ReadHost) {
-    this.host = host;
-    this.root = host.root;
-    this.live = host.live;
-  }
-
-  readText(path: string): string | undefined {
+  override readText(path: string): string | undefined {
     if (!TABLE.test(path)) return this.host.readText(path);
     if (!this.texts.has(path)) this.texts.set(path, this.host.readText(path));
     return this.texts.get(path);
   }
 
-  readBytes(path: string, limit: number): Uint8Array | undefined {
-    return this.host.readBytes(path, limit);
-  }
-
-  readLink(path: string): string | undefined {
-    return this.host.readLink(path);
-  }
-
-  list(path: string): readonly string[] | undefined {
-    return this.host.list(path);
-  }
-
-  stat(path: string): FileStatus | undefined {
-    return this.host.stat(path);
-  }
-
-  realPath(path: string): string | undefined {
-    return this.host.realPath(path);
-  }
-
-  ask<Q extends Question>(question: Q): Answer<KernelAnswers[Q]> {
+  override ask<Q extends Question>(question: Q): Answer<KernelAnswers[Q]> {
     const known = this.answers.get(question) as Answer<KernelAnswers[Q]> | undefined;
     const answer = known ?? this.host.ask(question);
     this.answers.set(question, answer);
