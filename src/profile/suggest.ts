@@ -219,7 +219,8 @@ function attempt(profile: Profile, facts: Facts): ResolvedProfile | string {
   try {
     return resolveProfile(profile, facts);
   } catch (error) {
-    if (error instanceof ToolError) return error.message;
+    // Several problems are lines under a heading; here they go into a sentence.
+    if (error instanceof ToolError) return error.message.replace(/:\n\s*/, ': ').replaceAll(/\n\s*/g, '; ');
     throw error;
   }
 }
