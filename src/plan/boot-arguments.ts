@@ -1,4 +1,4 @@
-import { foreignArguments, parseArgument } from '../formats/boot-line.ts';
+import { foreignArguments, lostArguments, ownArguments, parseArgument } from '../formats/boot-line.ts';
 import { parseCommandLine, sameName } from '../formats/kernel-cmdline.ts';
 import { OWN } from '../formats/own-files.ts';
 import { dangersOf } from '../formats/settings.ts';
@@ -38,15 +38,17 @@ export function wantedArguments(
 ): string[] {
   const extras = profile.boot?.arguments ?? [];
   const parts = [
-    ...coreArguments(profile),
+    ...coreArguments(profile, facts),
     ...hugepageArguments(profile, facts),
     ...iommuArguments(profile, facts),
   ];
   // What the profile writes out is meant.
   const own = parts.filter((text) => !extras.some((extra) => sameKey(extra, text)));
   const wanted = [...own, ...extras];
-  if (wanted.length > 0 && !profile.persistent) {
-    note(`the boot line is left alone, because the profile is not persistent: ${wanted.join(' ')}`);
+  if (!profile.persistent) {
+    const missing = lostArguments(facts.kernel.commandLine.value ?? '', wanted);
+    if (missing.length > 0)
+      note(`the boot line is left alone, because the profile is not persistent: ${missing.join(' ')}`);
     return [];
   }
   for (const sentence of dangersOf(extras)) note(sentence);
@@ -60,17 +62,30 @@ export function wantedArguments(
 
 /**
  * Isolation at boot: Documentation/admin-guide/kernel-parameters.txt. `managed_irq` also keeps those interrupts away whose
- * affinity nobody can set. A cgroup partition takes the place of `domain`, which could not be taken back at runtime.
+ * affinity nobody can set. A cgroup partition takes the place of `domain`, which could not be taken back at runtime. Where
+ * interrupts are left alone, a `managed_irq` that somebody else wrote is too.
  */
-function coreArguments({ cores }: ResolvedProfile): string[] {
+function coreArguments({ cores, moveInterrupts }: ResolvedProfile, facts: Facts): string[] {
   if (cores === undefined) return [];
   const { isolated, housekeeping, isolation } = cores;
+  const left = moveInterrupts === false;
+  const flags = [
+    ...(!left || keepsManaged(facts) ? ['managed_irq'] : []),
+    ...(isolation === 'cpuset' ? [] : ['domain']),
+  ];
   return [
-    `isolcpus=managed_irq,${isolation === 'cpuset' ? '' : 'domain,'}${isolated}`,
+    ...(flags.length === 0 ? [] : [`isolcpus=${flags.join(',')},${isolated}`]),
     `nohz_full=${isolated}`,
     `rcu_nocbs=${isolated}`,
-    `irqaffinity=${housekeeping}`,
+    ...(left ? [] : [`irqaffinity=${housekeeping}`]),
   ];
+}
+
+function keepsManaged({ bootLoader, kernel, ownFiles }: Facts): boolean {
+  const chosen = bootLoader.entries.value?.find(({ isDefault }) => isDefault)?.line;
+  const line = chosen ?? kernel.commandLine.value ?? '';
+  const ours = bootMemory(ownFiles.files)?.added.some((text) => text.startsWith('isolcpus=managed_irq'));
+  return !ours && ownArguments(line, ['isolcpus=0']).some((text) => text.includes('managed_irq'));
 }
 
 /**

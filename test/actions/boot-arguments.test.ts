@@ -228,6 +228,30 @@ describe('arguments that do nothing', () => {
     ]);
   });
 
+  it('[F6] where interrupts are left alone no key of theirs is written, and none of others taken away', async () => {
+    const arguments_ = (line: string, isolation?: 'cpuset', more: Record<string, string> = {}) =>
+      wantedArguments(
+        factsOf(bootHost('grub-debian', line, more)),
+        {
+          ...bootProfile({ ...CORES, ...(isolation === undefined ? {} : { isolation }) }),
+          moveInterrupts: false,
+        },
+        () => undefined,
+      ).join(' ');
+    expect(arguments_('quiet')).toBe('isolcpus=domain,2-3 nohz_full=2-3 rcu_nocbs=2-3');
+    expect(arguments_('quiet', 'cpuset')).toBe('nohz_full=2-3 rcu_nocbs=2-3');
+    expect(arguments_('isolcpus=managed_irq,domain,2-3 irqaffinity=0')).toBe(
+      'isolcpus=managed_irq,domain,2-3 nohz_full=2-3 rcu_nocbs=2-3',
+    );
+    // What an earlier profile of ours wrote goes.
+    const { host, profile } = await applied('grub-debian', 'quiet');
+    const { changes } = planFor(host, { ...profile, moveInterrupts: false });
+    const [change] = changes.filter(({ action }) => action === 'boot-arguments');
+    expect(change?.summary).toContain('boot with isolcpus=domain,2-3 nohz_full=2-3 rcu_nocbs=2-3');
+    await applyAll(changes, host, []);
+    for (const [, line] of linesOf(host)) expect(line).not.toMatch(/managed_irq|irqaffinity/);
+  });
+
   it('the cost of what is dangerous is told', () => {
     const profile = bootProfile(undefined, ['mitigations=off', 'skew_tick=1']);
     expect(planFor(bootHost('grub-debian', 'quiet'), profile).notes).toContain(
@@ -242,6 +266,15 @@ describe('arguments that do nothing', () => {
     });
     expect(changes).toEqual([]);
     expect(notes.join()).toContain('the boot line is left alone');
+  });
+
+  it('[E1] and only what the running kernel lacks is spoken of', () => {
+    const notes = (line: string) =>
+      planFor(bootHost('grub-debian', line), { ...bootProfile(CORES), persistent: false }).notes.join();
+    expect(notes(WANTED.replace(' nohz_full=2-3', ''))).toBe(
+      'the boot line is left alone, because the profile is not persistent: nohz_full=2-3',
+    );
+    expect(notes(WANTED)).toBe('');
   });
 });
 
