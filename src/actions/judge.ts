@@ -1,5 +1,6 @@
 import { groupObstacles, interruptsUnderVfio, isUserspace, TWIN_PORTS } from '../formats/nic-drivers.ts';
 import type { ToolError } from '../host/errors.ts';
+import { iommuToCome } from '../plan/iommu.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { Identity } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
@@ -130,11 +131,11 @@ function judgeVfio(nic: Nic, nics: readonly Nic[], { facts }: PlanContext): void
   );
 }
 
-/** What the host must have for a driver, whichever function it is for. True when an IOMMU will protect it. */
+/** What the host must have for a driver, whichever function it is for. True when the IOMMU of now will protect it. */
 export function judgeHost(
   { nic, found }: Nic,
   driver: string,
-  { facts }: PlanContext,
+  { facts, profile }: PlanContext,
   note: (sentence: string) => void,
 ): boolean {
   const { address } = found;
@@ -145,11 +146,13 @@ export function judgeHost(
   const { units, interruptRemapping } = facts.iommu;
   if (units.absent === 'missing') {
     if (!nic.allowNoIommu) {
+      const coming = iommuToCome(facts, profile);
+      if (coming.nextBoot !== undefined) return false;
       throw refused(
         'IOMMU_OFF',
         address,
-        'the IOMMU is off, so vfio-pci could not protect memory from it',
-        'turn it on (VT-d or AMD-Vi in the firmware, intel_iommu=on), or set allow-no-iommu for this NIC',
+        `${coming.why}, so vfio-pci could not protect memory from it`,
+        `${coming.remedy}; or accept that the NIC can write to all memory, with "allow-no-iommu: true"`,
       );
     }
     refuseLocked(address, 'vfio without an IOMMU', facts);

@@ -81,26 +81,42 @@ function coreArguments({ cores, moveInterrupts }: ResolvedProfile, facts: Facts)
   ];
 }
 
-function keepsManaged({ bootLoader, kernel, ownFiles }: Facts): boolean {
-  const chosen = bootLoader.entries.value?.find(({ isDefault }) => isDefault)?.line;
-  const line = chosen ?? kernel.commandLine.value ?? '';
-  const ours = bootMemory(ownFiles.files)?.added.some((text) => text.startsWith('isolcpus=managed_irq'));
-  return !ours && ownArguments(line, ['isolcpus=0']).some((text) => text.includes('managed_irq'));
+function keepsManaged(facts: Facts): boolean {
+  const ours = bootMemory(facts.ownFiles.files)?.added.some((text) =>
+    text.startsWith('isolcpus=managed_irq'),
+  );
+  return (
+    !ours && ownArguments(chosenLine(facts), ['isolcpus=0']).some((text) => text.includes('managed_irq'))
+  );
 }
 
 /**
  * vfio-pci translates its own devices; `pt` leaves those of kernel drivers untranslated, which they are used to. AMD's
- * unit is on wherever the firmware describes one.
+ * unit is on wherever the firmware describes one. Its driver knows no `on`, and says so in the log, but only another
+ * value takes the place of `off` (drivers/iommu/amd/init.c, parse_amd_iommu_options).
  */
-function iommuArguments({ nics }: ResolvedProfile, { cpu }: Facts): string[] {
+export function iommuArguments({ nics }: ResolvedProfile, facts: Facts): string[] {
   const protectedByIt = nics.filter(({ allowNoIommu }) => !allowNoIommu);
   const vfio = protectedByIt.some(({ driver, vfs }) =>
     [driver, ...(vfs ?? []).map((vf) => vf.driver)].includes('vfio-pci'),
   );
   if (!vfio) return [];
-  if (cpu.vendor.value === 'GenuineIntel') return ['intel_iommu=on', 'iommu=pt'];
-  if (cpu.vendor.value === 'AuthenticAMD' || cpu.vendor.value === 'HygonGenuine') return ['iommu=pt'];
-  return [];
+  const vendor = facts.cpu.vendor.value;
+  if (vendor === 'GenuineIntel') return ['intel_iommu=on', 'iommu=pt'];
+  if (vendor !== 'AuthenticAMD' && vendor !== 'HygonGenuine') return [];
+  const ours = bootMemory(facts.ownFiles.files)?.arguments.includes(AMD_ON) === true;
+  const off = [chosenLine(facts), facts.kernel.commandLine.value ?? ''].some((line) =>
+    ownArguments(line, [AMD_ON]).some((text) => /[=,]off\b/.test(text)),
+  );
+  return [...(ours || off ? [AMD_ON] : []), 'iommu=pt'];
+}
+
+const AMD_ON = 'amd_iommu=on';
+
+/** What is booted by default, as it is written now; the running line where no loader tells. */
+function chosenLine({ bootLoader, kernel }: Facts): string {
+  const chosen = bootLoader.entries.value?.find(({ isDefault }) => isDefault);
+  return chosen?.line ?? kernel.commandLine.value ?? '';
 }
 
 /** Of arguments that may stand more than once none replaces another. */
