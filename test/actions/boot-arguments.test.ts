@@ -8,6 +8,8 @@ import { bootArgumentsAction } from '../../src/actions/boot-arguments.ts';
 import { notInEffect } from '../../src/actions/boot-effect.ts';
 import { dropIn } from '../../src/actions/loaders/grub.ts';
 import { foreignArguments, ownArguments } from '../../src/formats/boot-line.ts';
+import { formatCpuList } from '../../src/formats/cpu-list.ts';
+import { parseCommandLine } from '../../src/formats/kernel-cmdline.ts';
 import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { wantedArguments } from '../../src/plan/boot-arguments.ts';
@@ -178,6 +180,44 @@ describe('the boot line, through the own tool of each loader', () => {
     expect(await revertAll(begun, host)).toEqual([]);
     expect(Object.fromEntries(linesOf(host))['gnulinux-6.1.0-28-amd64-advanced-UUID']).toBe(
       'root=UUID=1 ro console=ttyS0 nohz_full=9 new=1 quiet',
+    );
+  });
+});
+
+describe('isolation', () => {
+  const cpuLists = fc
+    .uniqueArray(fc.nat(127), { minLength: 2, maxLength: 20 })
+    .map((cpus) => ({ isolated: cpus.slice(1), housekeeping: cpus.slice(0, 1) }));
+
+  it('[F1] isolcpus, nohz_full and rcu_nocbs name the same CPUs in every entry, whatever stood there', () => {
+    const stale = fc.subarray([
+      'isolcpus=1',
+      'nohz_full=2-5',
+      'rcu_nocbs=all',
+      'nohz_full=6',
+      'irqaffinity=7',
+    ]);
+    return fc.assert(
+      fc.asyncProperty(cpuLists, stale, fc.boolean(), async (cpus, line, moved) => {
+        const cores = {
+          isolated: formatCpuList([...cpus.isolated].sort((a, b) => a - b)),
+          housekeeping: formatCpuList(cpus.housekeeping),
+        };
+        const profile = { ...bootProfile(cores), moveInterrupts: moved };
+        const { host } = await applied('systemd-boot', line.join(' '), profile);
+        for (const [, text] of linesOf(host)) {
+          const values = (key: string) =>
+            parseCommandLine(text ?? '').parameters.flatMap(({ name, value = '' }) =>
+              name === key ? [value] : [],
+            );
+          const [isolcpus, ...twice] = values('isolcpus').map((value) => value.replace(/^([a-z_]+,)+/, ''));
+          expect(twice).toEqual([]);
+          expect(isolcpus).toBe(cores.isolated);
+          expect(values('nohz_full')).toEqual([cores.isolated]);
+          expect(values('rcu_nocbs')).toEqual([cores.isolated]);
+        }
+      }),
+      { numRuns: 60 },
     );
   });
 });
