@@ -396,6 +396,10 @@ const iommuMember = z.strictObject({
 
 const iommu = z.strictObject({
   units: at(z.array(text), '/sys/class/iommu'),
+  table: at(
+    z.enum(['DMAR', 'IVRS']),
+    '/sys/firmware/acpi/tables: the firmware describes an IOMMU of Intel or AMD, whether or not it is in use',
+  ),
   groups: at(
     z.array(
       z.strictObject({

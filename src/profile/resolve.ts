@@ -103,13 +103,6 @@ function resolveNic(wanted: ProfileNic, nic: PciFunction, facts: Facts, report: 
   const { name, role, stack } = wanted;
   const driver = driverOf(wanted, nic, facts, report);
   const vfs = resolveVfs(wanted, nic, report);
-  const vfio = [driver, ...(vfs ?? []).map((vf) => vf.driver)].includes('vfio-pci');
-  // In no-IOMMU mode vfio makes up a group; it is asked for by the same key.
-  const off = nic.iommuGroup.absent === 'missing' && facts.iommu.units.absent === 'missing';
-  if (vfio && off && !wanted['allow-no-iommu']) {
-    const sentence = `${nameOf(nic)} cannot be on vfio-pci: the IOMMU is off; turn it on (VT-d or AMD-Vi in the firmware, intel_iommu=on), or accept that the NIC can write to all memory with "allow-no-iommu: true"`;
-    report({ subject: name, refused: 'NO_IOMMU', sentence });
-  }
   return {
     name,
     address: nic.address,

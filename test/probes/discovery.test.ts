@@ -426,6 +426,7 @@ describe('[A10] which CPUs share a level 3 cache', () => {
 
 describe('[A11] whether the IOMMU is on', () => {
   const UNITS = '/sys/class/iommu';
+  const TABLES = '/sys/firmware/acpi/tables';
 
   test('the units in use: Intel, AMD, ARM', () => {
     expect(smt.iommu.units).toEqual(known(['dmar0', 'dmar1'], UNITS));
@@ -436,9 +437,21 @@ describe('[A11] whether the IOMMU is on', () => {
   test('off', () => {
     expect(vm.iommu).toEqual({
       units: absent('missing', 'no IOMMU is in use', UNITS),
+      table: absent('unsupported', 'the kernel shows no ACPI tables', TABLES),
       groups: absent('missing', 'no IOMMU groups', '/sys/kernel/iommu_groups'),
       interruptRemapping: known(false, '/proc/interrupts'),
     });
+  });
+
+  test('the table of the firmware, whether or not it is in use', () => {
+    const table = (name: string) =>
+      factsOf(withFiles('bond-vlan', { [`${TABLES}/FACP`]: '', [`${TABLES}/${name}`]: '' })).iommu.table;
+    expect(table('DMAR')).toEqual(known('DMAR', TABLES));
+    expect(table('IVRS')).toEqual(known('IVRS', TABLES));
+    expect(table('APIC')).toEqual(absent('missing', 'no table DMAR or IVRS', TABLES));
+    expect(factsOf(withFiles('bond-vlan', { [TABLES]: { denied: 'EACCES' } })).iommu.table.absent).toBe(
+      'denied',
+    );
   });
 
   test('interrupt remapping, by the names of the chips', () => {
