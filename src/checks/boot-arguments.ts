@@ -14,7 +14,12 @@ const WHY =
 export const bootArgumentsCheck = defineCheck('boot-arguments', WHY, (facts) => {
   const memory = bootMemory(facts.ownFiles.files);
   if (memory === undefined || memory.arguments.length === 0) return judgeForeign(facts);
-  return [judgeRunning(memory, facts), ...judgeEntries(memory, facts), ...judgeEffect(memory, facts)];
+  return [
+    judgeRunning(memory, facts),
+    ...judgeEntries(memory, facts),
+    ...judgeSource(facts),
+    ...judgeEffect(memory, facts),
+  ];
 });
 
 /** Nothing of ours: only whether the next boot will be as this one. */
@@ -136,6 +141,21 @@ function judgeEntries(memory: BootMemory, { bootLoader, ownFiles }: Facts): Judg
         expected: memory.arguments.join(' '),
       })),
       remedy: 'bypass-setup undo, and apply again; something else writes these entries',
+    },
+  ];
+}
+
+/** grub-mkconfig writes all entries anew with each kernel, from this file among others. */
+function judgeSource({ bootLoader, ownFiles }: Facts): Judgement[] {
+  const source = ownFiles.files[OWN.grubDefault];
+  if (bootLoader.loader.value !== 'grub-debian' || source?.absent !== 'missing') return [];
+  return [
+    {
+      subject: OWN.grubDefault,
+      result: 'fail',
+      sentence: 'is gone: the next kernel update writes entries without these arguments',
+      evidence: [evidence(source, 'the arguments')],
+      remedy: 'bypass-setup undo, and apply again',
     },
   ];
 }

@@ -10,6 +10,8 @@ export interface Unresolved {
     | 'NIC_STAYS'
     | 'NO_IOMMU'
     | 'TUNER_ACTIVE';
+  /** Set where it may well be had, but something could not be read. */
+  readonly unknown?: boolean;
 }
 
 /** Takes note of a problem, so that all of them can be told together. */

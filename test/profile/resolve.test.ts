@@ -326,7 +326,10 @@ describe('virtual functions', () => {
         ? { ...entry, sriov: { value: { total: 8, enabled: 0, autoprobe: true }, from: path } }
         : entry;
     });
-    const changed: Facts = { ...facts, pci: { networkFunctions: { value: withSriov, from: DEVICES } } };
+    const changed: Facts = {
+      ...facts,
+      pci: { ...facts.pci, networkFunctions: { value: withSriov, from: DEVICES } },
+    };
     expect(() => resolveProfile(profile, changed)).toThrow(/the IOMMU is off/);
   });
 });

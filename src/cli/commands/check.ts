@@ -6,7 +6,7 @@ import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
-import { findingsOf } from '../findings.ts';
+import { findingsOf, lookFor } from '../findings.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
 import { checkWritable } from '../output.ts';
@@ -19,12 +19,16 @@ export const runCheck: CommandRunner = async (context) => {
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
   if (values.report !== undefined) checkWritable(values.report);
-  const profile = values.profile === undefined ? undefined : await readProfile(values.profile);
-  // A report is to hold all that can be seen.
-  const look = values.report === undefined ? ({ quick: true } as const) : {};
+  const file = values.profile;
+  const profile = file === undefined ? undefined : { file, profile: await readProfile(file) };
+  const asked = {
+    ...(profile === undefined ? {} : { profile }),
+    ...(values.user === undefined ? {} : { user: values.user }),
+  };
   const host = openReadHost(heading.root);
-  const { facts, times } = observe(host, milliseconds, look);
-  const { findings, account } = findingsOf(host, facts, profile, values.user);
+  // A report is to hold all that can be seen.
+  const { facts, times } = observe(host, milliseconds, values.report === undefined ? lookFor(asked) : {});
+  const { findings, account } = findingsOf(host, facts, asked);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
