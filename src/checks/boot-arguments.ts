@@ -1,5 +1,6 @@
 import { lostArguments } from '../formats/boot-line.ts';
 import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
+import { isUserspace } from '../formats/nic-drivers.ts';
 import { OWN } from '../formats/own-files.ts';
 import type { BootMemory } from '../plan/boot-arguments.ts';
 import { bootMemory } from '../plan/boot-arguments.ts';
@@ -168,7 +169,7 @@ function judgeEffect(memory: BootMemory, { kernel, iommu }: Facts): Judgement[] 
   const translated = iommu.groups.value.filter(
     ({ type, members }) =>
       (type.value ?? '').startsWith('DMA') &&
-      members.some(({ driver }) => driver !== null && driver !== 'vfio-pci'),
+      members.some(({ driver }) => driver !== null && !isUserspace(driver)),
   );
   if (translated.length === 0) return [];
   return [

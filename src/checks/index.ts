@@ -8,12 +8,14 @@ import { hugepagesCheck } from './hugepages.ts';
 import { interruptsCheck } from './interrupts.ts';
 import { iommuCheck } from './iommu.ts';
 import { isolationCheck } from './isolation.ts';
+import { kernelCheck } from './kernel.ts';
 import { memoryChannelsCheck } from './memory-channels.ts';
 import { nicDriverCheck } from './nic-driver.ts';
 import { pcieCheck } from './pcie.ts';
 
 /** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
 export const CHECKS: readonly Check[] = [
+  kernelCheck,
   bootArgumentsCheck,
   iommuCheck,
   nicDriverCheck,

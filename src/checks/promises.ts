@@ -14,6 +14,7 @@ import type { ResolvedHugepages, ResolvedNic, ResolvedProfile } from '../profile
 import type { Evidence, Finding } from '../report/report.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
+import { judgeFirmware } from './firmware.ts';
 
 const WHY =
   'what was promised and is not so anymore was changed by somebody, an update or a reboot, unnoticed';
@@ -57,7 +58,13 @@ function judge(facts: Facts, promised: Promised, actions: readonly Action[]): Ju
   }
   const planned = new Map(actions.map((action) => [action.name, plan(action, facts, promised)]));
   const changes = [...planned.values()].flatMap((part) => part.changes);
-  const nics = promised.resolved.nics.map((nic) => judgeNic(nic, facts, planned, file));
+  const nics = promised.resolved.nics.flatMap((nic) => {
+    const found = facts.pci.networkFunctions.value?.find(({ address }) => address === nic.address);
+    return [
+      judgeNic(nic, facts, planned, file),
+      ...(found === undefined ? [] : judgeFirmware(nic, found, facts)),
+    ];
+  });
   const pages = promised.resolved.hugepages.flatMap((page) => judgePages(page, promised, facts, changes));
   const known = new Set([...nics, ...pages].map(({ sentence }) => sentence));
   const refusals = new Map(
@@ -111,7 +118,7 @@ function unresolved({ subject, sentence, unknown }: Unresolved, facts: Facts, fi
     ],
     remedy: unknown
       ? `run as root; what the host does not tell has to stand in ${file}`
-      : `see "bypass-setup probe": put back what was moved or taken out, or correct ${file}`,
+      : `see to that on the host ("bypass-setup probe" shows it), or correct ${file}`,
   };
 }
 
@@ -280,6 +287,13 @@ function judgePages(
         remedy: `${applied(file)}, and reboot${page.atBoot ? ': the boot line reserves them' : ''}`,
       },
     ];
+  }
+  const lasting = pool.total - pool.surplus;
+  if (lasting < page.count) {
+    // mm/hugetlb.c, free_huge_folio: a surplus page goes back to the kernel when its user is done with it.
+    const sentence = `only ${lasting} of ${page.count} pages last: ${pool.surplus} are surplus, and gone with who uses them`;
+    const also = { path: `${folder}/surplus_hugepages`, value: `${pool.surplus}`, expected: '0' };
+    return [{ ...judged, evidence: [...seen, also], result: 'fail', sentence, remedy: applied(file) }];
   }
   if (free >= page.count)
     return [{ ...judged, result: 'pass', sentence: `${free} pages are free, ${page.count} promised` }];

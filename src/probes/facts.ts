@@ -254,7 +254,7 @@ const pciFunction = z.strictObject({
     .describe('the bridges above, from the root port down: the real path in /sys/devices'),
   interfaces: z.array(text).describe('/sys/bus/pci/devices/*/net, also one level down for virtio'),
   remembered: at(
-    z.strictObject({ driver: text, address: text, interface: text }),
+    z.strictObject({ driver: text, address: text, interface: text, firmware: text.optional() }),
     '/var/lib/bypass-setup/nics.json: what it was before it left the kernel',
   ),
 });

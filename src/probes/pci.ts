@@ -258,7 +258,12 @@ function remembered(memory: Fact<Record<string, Remembered>>, address: string): 
   if (!fields.every((field) => typeof field === 'string'))
     return absent('garbled', 'fields are missing', memory.from);
   return known(
-    { driver: nic.driver ?? '', address: nic.address ?? '', interface: nic.interface ?? '' },
+    {
+      driver: nic.driver ?? '',
+      address: nic.address ?? '',
+      interface: nic.interface ?? '',
+      ...(typeof nic.firmware === 'string' ? { firmware: nic.firmware } : {}),
+    },
     memory.from,
   );
 }

@@ -140,6 +140,7 @@ function resolveNic(wanted: ProfileNic, nic: PciFunction, facts: Facts, report: 
     stack,
     driver,
     allowNoIommu: wanted['allow-no-iommu'],
+    ...(wanted.firmware === undefined ? {} : { firmware: wanted.firmware }),
     ...(vfs === undefined ? {} : { vfs }),
   };
 }
