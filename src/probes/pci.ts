@@ -114,7 +114,10 @@ function readFunction(
     aspm: present.has('physfn') ? fromConfig(config, (space) => space.aspm) : aspm(host, folder, config),
     serial: fromConfig(config, (space) => space.serial),
     powerState: listed('power_state', () => attribute(host, `${folder}/power_state`, word)),
-    powerControl: listed('power', () => attribute(host, `${folder}/power/control`, word)),
+    // A virtual function sleeps with its physical one, and there may be hundreds.
+    powerControl: present.has('physfn')
+      ? absent('missing', 'a virtual function', `${folder}/power/control`)
+      : listed('power', () => attribute(host, `${folder}/power/control`, word)),
     errors: listed('aer_dev_correctable', () => errors(host, folder)),
     sriov: listed('sriov_totalvfs', () => sriov(host, folder)),
     physicalFunction: linked(host, folder, 'physfn', 'not a virtual function'),
