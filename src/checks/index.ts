@@ -8,14 +8,18 @@ import { hugepagesCheck } from './hugepages.ts';
 import { interruptsCheck } from './interrupts.ts';
 import { iommuCheck } from './iommu.ts';
 import { isolationCheck } from './isolation.ts';
+import { kernelCheck } from './kernel.ts';
 import { memoryChannelsCheck } from './memory-channels.ts';
 import { nicDriverCheck } from './nic-driver.ts';
+import { pcieCheck } from './pcie.ts';
 
 /** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
 export const CHECKS: readonly Check[] = [
+  kernelCheck,
   bootArgumentsCheck,
   iommuCheck,
   nicDriverCheck,
+  pcieCheck,
   hugepagesCheck,
   isolationCheck,
   interruptsCheck,
@@ -24,8 +28,8 @@ export const CHECKS: readonly Check[] = [
   memoryChannelsCheck,
 ];
 
-export function judge(facts: Facts): Finding[] {
-  return CHECKS.flatMap((check) => check.judge(facts));
+export function judge(facts: Facts, named: readonly string[] = []): Finding[] {
+  return CHECKS.flatMap((check) => check.judge(facts, named));
 }
 
 /** Never greener than the evidence: one failure is "not-ready", one unknown is "cannot-know", and no pass is neither. */

@@ -212,6 +212,16 @@ const pciLink = z.strictObject({
   maxWidth: count.describe('max_link_width'),
 });
 
+const pciErrors = z.strictObject({ correctable: count, nonfatal: count, fatal: count });
+
+const pciBridge = z.strictObject({
+  address: text,
+  link: at(pciLink, '/sys/bus/pci/devices/*/current_link_speed …, towards what is below it'),
+  maxPayload: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control; else link/l0s_aspm and l1_aspm'),
+  errors: at(pciErrors, '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot'),
+});
+
 const pciFunction = z.strictObject({
   address: text.describe('domain:bus:device.function'),
   class: text.describe('class, 0x020000 is Ethernet'),
@@ -226,14 +236,13 @@ const pciFunction = z.strictObject({
   iommuGroup: at(count, '/sys/bus/pci/devices/*/iommu_group'),
   link: at(pciLink, '/sys/bus/pci/devices/*/current_link_speed …'),
   maxPayload: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  maxPayloadSupported: at(count, '/sys/bus/pci/devices/*/config, Device Capabilities, bytes'),
   maxReadRequest: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
-  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control'),
+  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control; else link/l0s_aspm and l1_aspm'),
   serial: at(text, '/sys/bus/pci/devices/*/config, Device Serial Number capability'),
   powerState: at(text, '/sys/bus/pci/devices/*/power_state'),
-  errors: at(
-    z.strictObject({ correctable: count, nonfatal: count, fatal: count }),
-    '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot',
-  ),
+  powerControl: at(text, '/sys/bus/pci/devices/*/power/control: `auto` lets the kernel put it to sleep'),
+  errors: at(pciErrors, '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot'),
   sriov: at(
     z.strictObject({ total: count, enabled: count, autoprobe: z.boolean().nullable() }),
     '/sys/bus/pci/devices/*/sriov_totalvfs …',
@@ -245,13 +254,14 @@ const pciFunction = z.strictObject({
     .describe('the bridges above, from the root port down: the real path in /sys/devices'),
   interfaces: z.array(text).describe('/sys/bus/pci/devices/*/net, also one level down for virtio'),
   remembered: at(
-    z.strictObject({ driver: text, address: text, interface: text }),
+    z.strictObject({ driver: text, address: text, interface: text, firmware: text.optional() }),
     '/var/lib/bypass-setup/nics.json: what it was before it left the kernel',
   ),
 });
 
 const pci = z.strictObject({
   networkFunctions: at(z.array(pciFunction), '/sys/bus/pci/devices, class 0x02'),
+  bridges: z.array(pciBridge).describe('those above network functions: the other end of their links'),
 });
 
 const networkInterface = z.strictObject({
@@ -657,6 +667,7 @@ export type ServiceAccount = z.infer<typeof serviceAccountSchema>;
 export type ProbeName = keyof Facts;
 export type BootEntry = z.infer<typeof bootEntry>;
 export type BootLoaderKind = z.infer<typeof bootLoaderKind>;
+export type PciBridge = z.infer<typeof pciBridge>;
 export type PciFunction = z.infer<typeof pciFunction>;
 export type NetworkInterface = z.infer<typeof networkInterface>;
 export type Carried = z.infer<typeof carried>;

@@ -90,6 +90,9 @@ const nic = z.strictObject({
     .describe(
       'lets it be driven from user space without an IOMMU: the NIC can then write to all memory of the host',
     ),
+  firmware: text(/^\d{1,6}(\.\d{1,6}){0,4}$/, 'a version in quotes, such as "4.40"')
+    .optional()
+    .describe('oldest firmware that will do, as `probe --json` prints its version; `check` compares'),
   vfs: z
     .union([z.int().min(0).max(65535), z.array(vf).max(65535)])
     .optional()

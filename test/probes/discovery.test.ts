@@ -216,6 +216,30 @@ describe('[A5] PCIe link speed and width, MPS and MRRS', () => {
       ),
     );
   });
+
+  test('[J11] the other end of each link, and what lets it sleep, also without root', () => {
+    const port = '/sys/devices/pci0000:b0/0000:b0:02.0';
+    const bridgeOf = (changes: Parameters<typeof withFiles>[1]) =>
+      factsOf(withFiles('ready-server', changes)).pci.bridges.find(
+        ({ address }) => address === '0000:b0:02.0',
+      );
+    const at = `${DEVICES}/0000:b0:02.0`;
+    const full = { speed: '16.0 GT/s PCIe', width: 16, maxSpeed: '16.0 GT/s PCIe', maxWidth: 16 };
+    expect(bridgeOf({})).toEqual({
+      address: '0000:b0:02.0',
+      link: known(full, `${at}/current_link_speed`),
+      maxPayload: known(256, `${at}/config`),
+      aspm: known('disabled', `${at}/config`),
+      errors: known({ correctable: 0, nonfatal: 0, fatal: 0 }, `${at}/aer_dev_correctable`),
+    });
+    const cut = { [`${port}/config`]: new Uint8Array(64).fill(1) };
+    expect(bridgeOf(cut)?.aspm.absent).toBe('denied');
+    const seen = { [`${port}/link/l0s_aspm`]: '0\n', [`${port}/link/l1_aspm`]: '1\n' };
+    expect(bridgeOf({ ...cut, ...seen })?.aspm).toEqual(known('L1', `${at}/link`));
+    expect(bridgeOf({ ...cut, ...seen, [`${port}/link/l1_aspm`]: '0\n' })?.aspm).toEqual(
+      known('disabled', `${at}/link`),
+    );
+  });
 });
 
 test('[A6] the bridges above a NIC tell which ones share a root port', () => {

@@ -8,7 +8,7 @@ import { FIXTURES, factsOf, fixtureHost, fixturePath, fixtureText, hostOf } from
 test.each(Object.entries(GENERATED))(
   '%s is as its program writes it (vitest -u writes it)',
   async (name, write) => {
-    await expect(write()).toMatchFileSnapshot(fixturePath(name));
+    await expect(await write()).toMatchFileSnapshot(fixturePath(name));
   },
 );
 

@@ -125,7 +125,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       nic('    role: data\n    speed: 10G\n'),
       [
-        'p.yaml:6:5: nics[0].speed: unknown key; the keys here are name, match, role, stack, driver, allow-no-iommu, vfs',
+        'p.yaml:6:5: nics[0].speed: unknown key; the keys here are name, match, role, stack, driver, allow-no-iommu, firmware, vfs',
       ],
     ],
     [nic('    role: date\n'), ['p.yaml:5:5: nics[0].role: "date" is not allowed; did you mean data?']],

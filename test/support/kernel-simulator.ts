@@ -777,7 +777,8 @@ export class KernelSimulator implements Host {
     text('device', '0x1889');
     text('modalias', 'pci:v00008086d00001889');
     text('driver_override', '(null)');
-    text('numa_node', '-1');
+    // drivers/pci/probe.c, pci_device_add: that of the bus.
+    text('numa_node', this.readText(`${physical}/numa_node`)?.trim() ?? '-1');
     this.link(`${PCI}/devices/${address}`, device);
     this.link(`${device}/physfn`, physical);
     this.link(`${physical}/virtfn${index}`, device);

@@ -1,4 +1,4 @@
-import { judge, verdictOf } from '../../checks/index.ts';
+import { verdictOf } from '../../checks/index.ts';
 import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
@@ -6,11 +6,11 @@ import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
+import { findingsOf, lookFor } from '../findings.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
 import { checkWritable } from '../output.ts';
 import { readProfile } from '../read-profile.ts';
-import { lookAsUser } from '../service-account.ts';
 import { milliseconds } from '../stdio.ts';
 import { VERSION } from '../version.ts';
 
@@ -19,13 +19,16 @@ export const runCheck: CommandRunner = async (context) => {
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
   if (values.report !== undefined) checkWritable(values.report);
-  const profile = values.profile === undefined ? undefined : await readProfile(values.profile);
-  // A report is to hold all that can be seen.
-  const look = values.report === undefined ? ({ quick: true } as const) : {};
+  const file = values.profile;
+  const profile = file === undefined ? undefined : { file, profile: await readProfile(file) };
+  const asked = {
+    ...(profile === undefined ? {} : { profile }),
+    ...(values.user === undefined ? {} : { user: values.user }),
+  };
   const host = openReadHost(heading.root);
-  const { facts, times } = observe(host, milliseconds, look);
-  const asUser = lookAsUser(host, facts, profile, values.user);
-  const findings = [...judge(facts), ...(asUser?.findings ?? [])];
+  // A report is to hold all that can be seen.
+  const { facts, times } = observe(host, milliseconds, values.report === undefined ? lookFor(asked) : {});
+  const { findings, account } = findingsOf(host, facts, asked);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
@@ -45,7 +48,7 @@ export const runCheck: CommandRunner = async (context) => {
       values.report,
       { schema: 'bypass-setup/probe@1', ...heading, facts, times },
       report,
-      asUser?.account,
+      account,
     );
     if (values.json === undefined) out(`Full report: ${values.report}\n`);
   }
