@@ -7,6 +7,7 @@ const MODE: Readonly<Record<ValidateResult['mode'], string>> = {
   ring: 'the ring self-test, no kernel involved',
   interface: 'a kernel interface',
   port: 'a NIC that DPDK drives',
+  quiet: 'the poll loop alone, without packets',
 };
 const COLOR = { ready: 'green', 'not-ready': 'red', 'cannot-know': 'cyan' } as const;
 
