@@ -75,7 +75,11 @@ describe('lists that a reader must be able to trust', () => {
         'service-account',
       ],
     ],
-    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic', 'service-account']],
+    [
+      'src/checks',
+      'src/checks/index.ts',
+      ['define', 'evidence', 'index', 'measured', 'nic', 'service-account'],
+    ],
     [
       'src/actions',
       'src/actions/index.ts',

@@ -71,7 +71,7 @@ export interface ValidateHooks {
   /** Called about ten times a second. */
   onProgress?: (live: LiveFigures) => void;
   /** The window waits until all runs of this gate are set up. */
-  gate?: Place;
+  gate?: Place | undefined;
   /** Where the bundled child and the addon are; found from this file's own place by default. */
   installation?: Installation;
 }
