@@ -15,7 +15,7 @@ export interface MeasuredHost {
   readonly apart: boolean;
 }
 
-/** The limit that OpenShift's latency tests are run with (MAXIMUM_LATENCY of its cnf-tests, oslat). */
+/** As in the documentation of OpenShift's latency tests: cnf-tests, oslat, MAXIMUM_LATENCY=20. */
 export const DEFAULT_GAP_LIMIT_NS = 20_000;
 
 /** With nohz_full about one a second is left (Documentation/timers/no_hz.rst); a tick that goes on is 100 or more. */

@@ -43,7 +43,7 @@ interface RowDelta {
 }
 
 /** What a counter grew by, or why that is not known. */
-export type CounterDelta = { from: string; delta: number } | { from: string; absent: string };
+type CounterDelta = { from: string; delta: number } | { from: string; absent: string };
 
 export interface CoreAccount {
   involuntarySwitches: number;
