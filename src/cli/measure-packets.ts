@@ -60,7 +60,7 @@ function plannedCpu({ profile, inUse }: MeasureRun): number | undefined {
 function packetsAndGaps(
   result: ValidateResult,
   sentence: string,
-  { cpus, measuredHost }: MeasureRun,
+  { cpus, measuredHost }: Pick<MeasureRun, 'cpus' | 'measuredHost'>,
 ): Answer {
   const packets = {
     result: RESULT[result.verdict],
@@ -142,7 +142,12 @@ async function driveNic(nic: ResolvedNic, run: MeasureRun): Promise<Outcome> {
   }
 }
 
-function describeNic(nic: ResolvedNic, result: ValidateResult, run: MeasureRun): Answer {
+/** Without an address only the link is judged, and the finding says so. */
+export function describeNic(
+  nic: Pick<ResolvedNic, 'name'>,
+  result: ValidateResult,
+  run: Pick<MeasureRun, 'cpus' | 'measuredHost'>,
+): Answer {
   const reason = `${nic.name}: ${result.reasons[0] ?? result.verdict}`;
   if (result.port.address !== null || result.verdict === 'not-ready')
     return packetsAndGaps(result, reason, run);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/cli/context.ts';
-import { driveNics } from '../../src/cli/measure-packets.ts';
+import { describeNic, driveNics } from '../../src/cli/measure-packets.ts';
 import type { MeasureRun } from '../../src/cli/measure-run.ts';
+import type { ValidateResult } from '../../src/native/messages.ts';
 import type { ResolvedNic } from '../../src/profile/resolved.ts';
 import { factsOf, withFiles } from '../support/hosts.ts';
 
@@ -72,5 +73,55 @@ describe('[J3] [J4] the NICs of the profile', () => {
 
   it('those that another stack drives are no business of DPDK', async () => {
     expect(await said(nic('0000:3b:00.0', { stack: 'onload', driver: null }))).toEqual([]);
+  });
+});
+
+describe('[J3] what a run on a NIC says', () => {
+  /** A run on CPU 17 that answered two echo requests, apart from what is changed. */
+  function said({
+    cpus = [17],
+    maxNs = 4000,
+    ...changes
+  }: Partial<ValidateResult> & { cpus?: number[]; maxNs?: number }) {
+    const result = {
+      verdict: 'ready',
+      reasons: ['2 requests were answered'],
+      durationSeconds: 10,
+      port: { driver: 'net_ice', address: '192.0.2.77', link: { up: true, speed: 25_000, losses: 0 } },
+      gaps: { p50Ns: 10, p999Ns: 20, maxNs, overLimit: { limitNs: 20_000, count: maxNs > 20_000 ? 1 : 0 } },
+      core: { cpu: 17, involuntarySwitches: 0, interrupts: [], counters: {} },
+      ...changes,
+    } as unknown as ValidateResult;
+    const measuredHost = { vendor: 'GenuineIntel', hypervisor: undefined, apart: true };
+    const { result: verdict, sentence } = describeNic({ name: 'feed' }, result, { cpus, measuredHost });
+    return [verdict, sentence];
+  }
+  const unanswered = { driver: 'net_ice', address: null, link: { up: true, speed: 25_000, losses: 0 } };
+
+  it('packets and gaps are one answer, and the worse of both', () => {
+    expect(said({})).toEqual([
+      'pass',
+      'feed: 2 requests were answered; on CPU 17 meanwhile longest gap 4 µs; nothing interrupted it',
+    ]);
+    expect(said({ maxNs: 90_000 })[0]).toBe('fail');
+    expect(said({ verdict: 'not-ready', reasons: ['2 packets were lost'] })[0]).toBe('fail');
+    expect(said({ verdict: 'cannot-know', reasons: ['no packet arrived'] })[0]).toBe('unknown');
+  });
+
+  it('on a CPU that is meant for no loop gaps are not judged', () => {
+    expect(said({ cpus: [18], maxNs: 90_000 })).toEqual(['pass', 'feed: 2 requests were answered']);
+  });
+
+  it('without an address a good link proves no packet, and a bad one is a failure', () => {
+    expect(said({ verdict: 'cannot-know', port: unanswered as unknown as ValidateResult['port'] })).toEqual([
+      'skip',
+      'feed: opened, its link is up with 25000 Mbit/s; packets were not tried, as the profile has no address for it (validate.address)',
+    ]);
+    const lost = {
+      verdict: 'not-ready',
+      reasons: ['no link after 10 s'],
+      port: unanswered,
+    } as unknown as ValidateResult;
+    expect(said(lost)[0]).toBe('fail');
   });
 });

@@ -186,7 +186,9 @@ describe('[J18] the supervisor', () => {
     if (noAddon !== undefined) return ctx.skip(noAddon);
     if (oneCpu !== undefined) return ctx.skip(oneCpu);
     if (!works('taskset', '--version')) return ctx.skip('taskset is not installed');
-    const words = ['check', '--measure', '1500ms', '--cpu', `${CPU}`, '--json'];
+    const profile = join(lab.folder, 'limit.json');
+    writeFileSync(profile, '{"version": 1, "validate": {"max-gap": "900us"}}');
+    const words = ['check', '-f', profile, '--measure', '1500ms', '--cpu', `${CPU}`, '--json'];
     const command = spawn(process.execPath, [`${ROOT}bin/bypass-setup`, ...words], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -213,6 +215,8 @@ describe('[J18] the supervisor', () => {
     expect(polling).toBeGreaterThan(0);
     const { measurement, validation } = report;
     expect(measurement?.supervisor.apart).toBe(true);
+    expect(measurement?.gapLimitNs).toBe(900_000);
+    expect(validation?.gaps.overLimit?.limitNs).toBe(900_000);
     expect(measurement?.cores.map(({ core }) => core.cpu)).toEqual([CPU]);
     expect(report.findings.filter(({ check }) => check === 'core').map(({ subject }) => subject)).toEqual([
       `CPU ${CPU}`,
