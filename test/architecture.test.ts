@@ -78,7 +78,7 @@ describe('lists that a reader must be able to trust', () => {
     [
       'src/checks',
       'src/checks/index.ts',
-      ['define', 'evidence', 'firmware', 'index', 'nic', 'promises', 'service-account'],
+      ['define', 'evidence', 'firmware', 'index', 'measured', 'nic', 'promises', 'service-account'],
     ],
     [
       'src/actions',

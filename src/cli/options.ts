@@ -35,7 +35,10 @@ const OPTIONS = {
   'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
   report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
-  measure: { value: 'TIME', help: 'also drive packets for TIME, such as 10s' },
+  measure: {
+    value: 'TIME',
+    help: 'also measure each poll CPU for TIME, such as 10s, and drive packets for as long',
+  },
   embedded: { help: 'drive packets on a veth pair in a namespace: no NIC, no privilege' },
   iface: { value: 'NAME', help: 'drive packets on this interface, which keeps its kernel driver' },
   port: { value: 'PCI', help: 'drive packets on this NIC, such as 0000:81:00.0, which is bound to vfio-pci' },
@@ -45,8 +48,10 @@ const OPTIONS = {
   },
   duration: { value: 'TIME', help: 'how long to drive packets (default 3s)' },
   cpu: {
-    value: 'N',
-    help: 'the CPU of the poll loop (default: the last one allowed; for --port an isolated one near the NIC)',
+    value: 'LIST',
+    help:
+      'the CPU of the poll loop (default: the last one allowed; for --port an isolated one near the NIC); ' +
+      'for check the CPUs to measure (default: those of the profile, else the isolated ones)',
   },
   output: { value: 'FILE', help: 'where to write (default: standard output)' },
   mask: { help: 'replace MAC addresses, serial numbers and host names by stand-ins' },
@@ -75,7 +80,7 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['profile', 'user', 'root', 'measure', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'measure', 'cpu', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   validate: {

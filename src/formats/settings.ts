@@ -352,6 +352,8 @@ export const ATTRIBUTES: readonly Attribute[] = [
     section: 'tunables',
     path: '/sys/class/graphics/fbcon/cursor_blink',
     recommended: { value: '0' },
+    // It reads -1, whatever is written, while no framebuffer shows the console.
+    enough: 'lower',
     persistent: 'tmpfiles',
     tuners: [],
     summary: 'the cursor of the console does not blink',

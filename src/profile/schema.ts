@@ -207,6 +207,9 @@ const validation = z.strictObject({
     .optional()
     .describe('how long to drive packets; else what the command takes by default'),
   cpu: z.int().min(0).max(65535).optional().describe('CPU of the poll loop; else the last one allowed'),
+  'max-gap': text(/^\d{1,6}(us|ms)$/, 'a time such as 20us or 1ms')
+    .optional()
+    .describe('longest gap of a poll loop that `check --measure` lets pass; else 20us'),
 });
 
 export const profileSchema = z.strictObject({

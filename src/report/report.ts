@@ -40,12 +40,42 @@ const finding = z.strictObject({
 
 const verdict = z.enum(['ready', 'not-ready', 'cannot-know']);
 
+const measuredCore = validateResult
+  .pick({ startedAt: true, durationSeconds: true, polls: true, clock: true, gaps: true, core: true })
+  .extend({
+    attribution: z
+      .strictObject({
+        interrupts: z.int().nullable().describe('of devices, timers and other CPUs; null: cannot be read'),
+        softirqs: z.int().nullable(),
+        threads: z.int().describe('times another thread took the CPU'),
+        nmis: z.int().nullable(),
+        machineChecks: z.int().nullable().describe('machine checks, thermal and threshold interrupts'),
+        stolenTicks: z.int().nullable().describe('ticks in which the hypervisor ran something else'),
+        smis: z.int().nullable().describe('system management interrupts; null: cannot be known'),
+        unexplainedGaps: z
+          .int()
+          .nullable()
+          .describe('gaps over the limit beyond all of these: firmware, hardware or the hypervisor'),
+      })
+      .describe('What disturbed the loop, by kind'),
+  });
+
+const measurement = z.strictObject({
+  gapLimitNs: z.number().describe('longest gap that passes: `validate.max-gap` of the profile, else 20 µs'),
+  supervisor: z
+    .strictObject({ cpus: text, apart: z.boolean().describe('whether it kept off all measured CPUs') })
+    .describe('where this program itself could run while it measured'),
+  cores: list(measuredCore).describe('the poll loop alone, on each measured CPU'),
+  ports: list(validateResult).describe('packets on the NICs of the profile'),
+});
+
 export const checkReportSchema = z.strictObject({
   schema: z.literal('bypass-setup/check@1'),
   ...heading,
   verdict,
   findings: z.array(finding),
-  validation: validateResult.optional().describe('with --measure: the run of the validator'),
+  validation: validateResult.optional().describe('with --measure: the run on the veth pair'),
+  measurement: measurement.optional().describe('with --measure, where there are CPUs or NICs to measure'),
 });
 
 export const fullReportSchema = z.strictObject({
@@ -181,3 +211,5 @@ export type CheckReport = z.infer<typeof checkReportSchema>;
 export type Finding = z.infer<typeof finding>;
 export type Evidence = z.infer<typeof evidence>;
 export type Verdict = z.infer<typeof verdict>;
+export type Measurement = z.infer<typeof measurement>;
+export type Attribution = z.infer<typeof measuredCore>['attribution'];

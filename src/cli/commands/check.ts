@@ -18,6 +18,7 @@ export const runCheck: CommandRunner = async (context) => {
   const { values, out, style, now } = context;
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
+  if (values.cpu !== undefined && duration === undefined) throw usageError('--cpu', 'needs --measure');
   if (values.report !== undefined) checkWritable(values.report);
   const file = values.profile;
   const profile = file === undefined ? undefined : { file, profile: await readProfile(file) };
@@ -36,10 +37,10 @@ export const runCheck: CommandRunner = async (context) => {
     findings,
   };
   if (duration !== undefined) {
-    const { result, finding } = await measure(duration, context);
-    findings.push(finding);
-    report.verdict = verdictOf(findings);
-    if (result !== undefined) report.validation = result;
+    const request = { seconds: duration, host, facts, profile: profile?.profile, cpu: values.cpu };
+    const { findings: measured, ...documents } = await measure(request, context);
+    findings.push(...measured);
+    Object.assign(report, documents, { verdict: verdictOf(findings) });
   }
   if (values.json === undefined) out(renderCheck(report, style, values.verbose !== undefined));
   else out(`${JSON.stringify(report, null, 2)}\n`);
