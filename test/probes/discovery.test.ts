@@ -639,7 +639,7 @@ describe('[A16] virtual machine or bare metal', () => {
 });
 
 describe('[J5] what makes the running kernel and the machine the ones that were accepted', () => {
-  it('build, host name, date of the firmware and mitigations of the recorded server', () => {
+  test('build, host name, date of the firmware and mitigations of the recorded server', () => {
     const { kernel, machine, cpu } = factsOf(fixtureHost('two-socket-smt'));
     expect(kernel.build).toEqual(
       known('#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)', '/proc/sys/kernel/version'),
@@ -649,7 +649,7 @@ describe('[J5] what makes the running kernel and the machine the ones that were 
     expect(theValue(cpu.mitigations).meltdown).toBe('Not affected');
   });
 
-  it('mitigations that are not told, or must not be read', () => {
+  test('mitigations that are not told, or must not be read', () => {
     const folder = '/sys/devices/system/cpu/vulnerabilities';
     const mitigations = (changes: Parameters<typeof withFiles>[1]) =>
       factsOf(withFiles('two-socket-smt', changes)).cpu.mitigations;
