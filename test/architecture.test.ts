@@ -75,7 +75,15 @@ describe('lists that a reader must be able to trust', () => {
         'service-account',
       ],
     ],
-    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic', 'service-account']],
+    [
+      'src/checks',
+      'src/checks/index.ts',
+      [
+        ...['define', 'evidence', 'index', 'nic', 'service-account'],
+        // A host beside itself at another time, and beside others.
+        ...['record', 'drift', 'adoption', 'fleet'],
+      ],
+    ],
     [
       'src/actions',
       'src/actions/index.ts',

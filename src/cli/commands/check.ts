@@ -1,10 +1,12 @@
 import { judge, verdictOf } from '../../checks/index.ts';
+import { readRecord, recordOf } from '../../checks/record.ts';
 import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
+import { compare, loadBaseline } from '../baseline.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
@@ -23,14 +25,22 @@ export const runCheck: CommandRunner = async (context) => {
   // A report is to hold all that can be seen.
   const look = values.report === undefined ? ({ quick: true } as const) : {};
   const host = openReadHost(heading.root);
+  const baseline = values.baseline === undefined ? undefined : await loadBaseline(host, values.baseline);
   const { facts, times } = observe(host, milliseconds, look);
   const asUser = lookAsUser(host, facts, profile, values.user);
   const findings = [...judge(facts), ...(asUser?.findings ?? [])];
+  if (baseline !== undefined)
+    findings.splice(0, findings.length, ...compare(host, facts, findings, baseline));
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
+    ...(facts.kernel.hostname.value === undefined ? {} : { host: facts.kernel.hostname.value }),
+    ...(profile?.role === undefined ? {} : { role: profile.role }),
     verdict: verdictOf(findings),
     findings,
+    ...(values.json === undefined && values.report === undefined
+      ? {}
+      : { record: recordOf(readRecord(facts)) }),
   };
   if (duration !== undefined) {
     const { result, finding } = await measure(duration, context);
