@@ -26,7 +26,7 @@ const files = Array.from({ length: 1000 }, (_, n) => {
 });
 
 const PEAK =
-  'data:text/javascript,process.on("exit",()=>process.stderr.write(`${process.resourceUsage().maxRSS}`))';
+  'data:text/javascript,process.on("exit",()=>process.stderr.write(String(process.resourceUsage().maxRSS)))';
 function measure(count) {
   const start = process.hrtime.bigint();
   const { stderr, status } = spawnSync(

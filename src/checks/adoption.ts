@@ -5,14 +5,14 @@ import type { Baseline, Evidence, Finding } from '../report/report.ts';
  * with it, it warns. Only what the baseline did not know is held back; what it did know fails as ever.
  */
 
+/** What a version of this tool knows. */
+export type Version = Pick<Baseline, 'tool' | 'checks' | 'recommended'> & {
+  readonly keys: readonly string[];
+};
+
 /** The findings with those of new checks as warnings, and one that names all that waits to be adopted. */
-export function stage(
-  findings: readonly Finding[],
-  checks: readonly string[],
-  recommended: Readonly<Record<string, string>>,
-  baseline: Baseline,
-  tool: string,
-): Finding[] {
+export function stage(findings: readonly Finding[], version: Version, baseline: Baseline): Finding[] {
+  const { tool, checks, keys, recommended } = version;
   const added = checks.filter((name) => !baseline.checks.includes(name));
   const staged = findings.map((finding) =>
     added.includes(finding.check) && (finding.result === 'fail' || finding.result === 'unknown')
@@ -27,6 +27,13 @@ export function stage(
   const news: readonly Evidence[] = [
     ...added.map((name) => ({ path: `check ${name}`, value: 'new', expected: '(not there)' })),
     ...dropped.map((name) => ({ path: `check ${name}`, value: '(no longer there)', expected: 'judged' })),
+    // Not compared: one of the two versions knows nothing of them (drift.ts).
+    ...keys
+      .filter((key) => !baseline.keys.includes(key))
+      .map((key) => ({ path: `record ${key}`, value: 'new', expected: '(not there)' })),
+    ...baseline.keys
+      .filter((key) => !keys.includes(key))
+      .map((key) => ({ path: `record ${key}`, value: '(no longer there)', expected: 'compared' })),
     ...Object.keys({ ...baseline.recommended, ...recommended })
       .filter((key) => recommended[key] !== baseline.recommended[key])
       .map((key) => ({

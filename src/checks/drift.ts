@@ -1,5 +1,5 @@
 import type { Baseline, Evidence, Finding } from '../report/report.ts';
-import { type HostRecord, matches, meaningOf, type Reading } from './record.ts';
+import { covers, type HostRecord, KEY_NAMES, matches, meaningOf, type Reading } from './record.ts';
 
 /** What has become of one key since the baseline. */
 interface Change {
@@ -26,9 +26,15 @@ const REMEDY = 'put it back; or judge the host anew, and accept it with: bypass-
  * not compared, and is named; what it has and this observation cannot read is `unknown`.
  */
 export function judgeDrift(readings: readonly Reading[], baseline: Baseline, from: string): Finding[] {
+  const record = Object.fromEntries(
+    Object.entries(baseline.record).filter(([key]) => covers(KEY_NAMES, key)),
+  );
   const saved = { path: from, value: `saved ${baseline.takenAt} by bypass-setup ${baseline.tool}` };
-  const now = new Map(readings.map((reading) => [reading.key, reading]));
-  const { was: then, moves, replaced } = followCards(baseline.record, now);
+  // What only one of the two versions records is news of the tool, not of the host: adoption.ts names it.
+  const now = new Map(
+    readings.filter(({ key }) => covers(baseline.keys, key)).map((reading) => [reading.key, reading]),
+  );
+  const { was: then, moves, replaced } = followCards(record, now);
   const changes = [
     ...replaced.map((slot) => lost(slot)),
     ...[...moves].map(([slot, old]) => moved(slot, old)),
@@ -41,7 +47,7 @@ export function judgeDrift(readings: readonly Reading[], baseline: Baseline, fro
   }
   const findings = [...groups].map(([subject, group]) => findingOf(subject, group));
   if (findings.some(({ result }) => result !== 'skip')) return findings;
-  const unread = Object.keys(baseline.record).filter((key) => baseline.record[key] === null);
+  const unread = Object.keys(record).filter((key) => record[key] === null);
   const same = then.size - unread.length - changes.filter(({ kind }) => kind !== 'new').length;
   const doubt = unread.length === 0 ? '' : `; ${unread.length} could not be read then and are not compared`;
   const pass: Finding = {

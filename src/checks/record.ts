@@ -280,6 +280,14 @@ export function meaningOf(key: string): Meaning {
 const EXACT = new Map(KEYS.map((entry) => [entry.key, entry]));
 const FAMILIES = KEYS.filter(({ key }) => key.includes('*'));
 
+/** What this version records, so that a baseline can tell what a later one adds. */
+export const KEY_NAMES: readonly string[] = KEYS.map(({ key }) => key);
+
+/** Whether a version with these names records that key. */
+export function covers(names: readonly string[], key: string): boolean {
+  return names.some((name) => name === key || matches(name, key));
+}
+
 /** Whether a key is one of those that a key with `*` stands for. */
 export function matches(family: string, key: string): boolean {
   const [before = '', after] = family.split('*');

@@ -1,7 +1,7 @@
 import { stage } from '../checks/adoption.ts';
 import { judgeDrift } from '../checks/drift.ts';
 import { CHECKS } from '../checks/index.ts';
-import { type HostRecord, readRecord } from '../checks/record.ts';
+import { type HostRecord, KEY_NAMES, readRecord } from '../checks/record.ts';
 import { recommendations } from '../formats/settings.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import type { ReadHost } from '../host/host.ts';
@@ -64,7 +64,11 @@ export function compare(
   }
   const names = CHECKS.map(({ name }) => name);
   return [
-    ...stage(findings, names, recommendations(), document, VERSION),
+    ...stage(
+      findings,
+      { tool: VERSION, checks: names, keys: KEY_NAMES, recommended: recommendations() },
+      document,
+    ),
     ...judgeDrift(readRecord(facts), document, from),
   ];
 }
@@ -138,6 +142,8 @@ function isBaseline(rest: Partial<Baseline>): rest is Omit<Baseline, 'digest'> {
     isText(rest.takenAt) &&
     Array.isArray(rest.checks) &&
     rest.checks.every(isText) &&
+    Array.isArray(rest.keys) &&
+    rest.keys.every(isText) &&
     isTable(rest.recommended, isText) &&
     isTable(rest.record, (value) => value === null || isText(value))
   );

@@ -64,6 +64,7 @@ export const baselineSchema = z.strictObject({
   checks: list(text).describe(
     'what this version judges; what a later one judges too is new to this baseline',
   ),
+  keys: list(text).describe('what this version records; a later one may record more'),
   recommended: z.record(text, text).describe('what `auto` meant, by key of docs/settings.md'),
   record,
   digest: text.describe('sha256 of the document without this field, its keys sorted, without white space'),

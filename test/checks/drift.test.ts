@@ -3,9 +3,10 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stage } from '../../src/checks/adoption.ts';
 import { judgeDrift } from '../../src/checks/drift.ts';
-import { meaningOf, type Reading, readRecord, recordOf } from '../../src/checks/record.ts';
+import { KEY_NAMES, meaningOf, type Reading, readRecord, recordOf } from '../../src/checks/record.ts';
 import { recommendations } from '../../src/formats/settings.ts';
 import type { ReadHost } from '../../src/host/host.ts';
+import { openReadHost } from '../../src/host/node-host.ts';
 import type { Baseline, Finding } from '../../src/report/report.ts';
 import { smbiosTable } from '../support/host-builder.ts';
 import { type Change, FIXTURES, factsOf, fixtureEntries, fixtureHost, withFiles } from '../support/hosts.ts';
@@ -161,6 +162,11 @@ describe('a record', () => {
     return text.includes('CPU') || text.includes(':') ? text.replace(/ \d+ /g, ` ${digit} `) : `${digit}\n`;
   }
 
+  it('of the running machine is the same when it is read again', () => {
+    const read = () => recordOf(readRecord(factsOf(openReadHost('/'))));
+    expect(read()).toEqual(read());
+  });
+
   it('a boot argument with a star or a strange name stands for itself alone', () => {
     const host = (line: string) => withFiles('two-socket-smt', { '/proc/cmdline': `${line}\n` });
     const line = 'root=/dev/sda ro __proto__=1';
@@ -192,13 +198,37 @@ describe('[H17] what a newer version judges and recommends', () => {
     recommended: { ...recommendations(), swappiness: '30' },
   };
 
+  const newer = {
+    tool: '0.2.0',
+    checks: ['iommu', 'smi'],
+    keys: KEY_NAMES,
+    recommended: recommendations(),
+  };
+
+  it('values that only one of the two versions records are no drift, and are named', () => {
+    const readings = readRecord(factsOf(fixtureHost('two-socket-smt')));
+    const then = baselineOf(readings.filter(({ key }) => key !== 'cpu/smt'));
+    const baseline = {
+      ...then,
+      checks: newer.checks,
+      recommended: newer.recommended,
+      keys: [...KEY_NAMES.filter((key) => key !== 'cpu/smt'), 'cpu/retired'],
+      record: { ...then.record, 'cpu/retired': 'x' },
+    };
+    expect(judgeDrift(readings, baseline, 'b').map(({ result }) => result)).toEqual(['pass']);
+    expect(stage([], newer, baseline).map(({ evidence }) => evidence)).toEqual([
+      [
+        { path: 'record cpu/smt', value: 'new', expected: '(not there)' },
+        { path: 'record cpu/retired', value: '(no longer there)', expected: 'compared' },
+      ],
+    ]);
+  });
+
   it('warns until the next baseline adopts it; what was judged before fails as ever', () => {
     const findings = stage(
       [finding('iommu', 'fail'), finding('smi', 'fail'), finding('smi', 'unknown'), finding('smi', 'pass')],
-      ['iommu', 'smi'],
-      recommendations(),
+      newer,
       old,
-      '0.2.0',
     );
     expect(findings.map(({ check, result, sentence }) => [check, result, sentence])).toEqual([
       ['iommu', 'fail', 'it is so'],
@@ -216,7 +246,8 @@ describe('[H17] what a newer version judges and recommends', () => {
   it('nothing is held back when nothing is new', () => {
     const same = { ...old, checks: ['iommu'], recommended: recommendations() };
     const findings = [finding('iommu', 'unknown'), finding('data-path', 'fail')];
-    expect(stage(findings, ['iommu'], recommendations(), same, '0.2.0')).toEqual(findings);
+    const version = { ...newer, checks: ['iommu'] };
+    expect(stage(findings, version, same)).toEqual(findings);
   });
 });
 
@@ -236,6 +267,7 @@ function baselineOf(readings: readonly Reading[]): Baseline {
     root: '/',
     verdict: 'ready',
     checks: [],
+    keys: [...KEY_NAMES],
     recommended: {},
     record: recordOf(readings),
     digest: '',

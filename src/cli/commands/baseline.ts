@@ -1,5 +1,5 @@
 import { CHECKS, judge, verdictOf } from '../../checks/index.ts';
-import { readRecord, recordOf } from '../../checks/record.ts';
+import { KEY_NAMES, readRecord, recordOf } from '../../checks/record.ts';
 import { recommendations } from '../../formats/settings.ts';
 import { EXIT, type ExitCode, ToolError } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
@@ -63,6 +63,7 @@ async function save({ values, out, now }: Context, file: string | undefined): Pr
     ...(machineId === undefined ? {} : { machineId }),
     verdict,
     checks: CHECKS.map(({ name }) => name),
+    keys: [...KEY_NAMES],
     recommended: recommendations(),
     record: recordOf(readRecord(facts)),
   };
