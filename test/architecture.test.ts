@@ -78,7 +78,11 @@ describe('lists that a reader must be able to trust', () => {
     [
       'src/checks',
       'src/checks/index.ts',
-      ['define', 'evidence', 'firmware', 'index', 'measured', 'nic', 'promises', 'service-account'],
+      [
+        ...['define', 'evidence', 'firmware', 'index', 'measured', 'nic', 'promises', 'service-account'],
+        // A host beside itself at another time, and beside others.
+        ...['record', 'drift', 'adoption', 'fleet'],
+      ],
     ],
     [
       'src/actions',

@@ -597,3 +597,16 @@ export function matchesPath({ path: pattern }: Attribute, path: string): boolean
     (pattern.includes('*') ? /^[^/]+$/ : /^\d+$/).test(middle)
   );
 }
+
+/** What `auto` means for each attribute, so that a baseline can tell what a later version has changed. */
+export function recommendations(): Record<string, string> {
+  return Object.fromEntries(
+    ATTRIBUTES.flatMap(({ key, recommended }) =>
+      recommended === undefined ? [] : [[key, textOf(recommended)]],
+    ),
+  );
+}
+
+function textOf(recommended: NonNullable<Attribute['recommended']>): string {
+  return 'value' in recommended ? recommended.value : recommended.computed;
+}

@@ -38,6 +38,8 @@ const text = z.string();
 
 const kernel = z.strictObject({
   release: at(text, '/proc/sys/kernel/osrelease'),
+  build: at(text, '/proc/sys/kernel/version: the number and date of the build'),
+  hostname: at(text, '/proc/sys/kernel/hostname'),
   bootId: at(text, '/proc/sys/kernel/random/boot_id'),
   distribution: at(z.strictObject({ id: text, version: text, name: text }), '/etc/os-release'),
   commandLine: at(text, '/proc/cmdline'),
@@ -53,6 +55,7 @@ const machine = z.strictObject({
   vendor: at(text, '/sys/class/dmi/id/sys_vendor'),
   product: at(text, '/sys/class/dmi/id/product_name'),
   firmware: at(text, '/sys/class/dmi/id/bios_version'),
+  firmwareDate: at(text, '/sys/class/dmi/id/bios_date'),
   hypervisor: at(text, '/sys/hypervisor/type, /proc/cpuinfo flags, /sys/class/dmi/id'),
   container: at(text, '/run/systemd/container, /.dockerenv'),
   microcode: at(text, '/proc/cpuinfo'),
@@ -136,6 +139,7 @@ const cpu = z.strictObject({
     z.array(z.strictObject({ cpus: cpuList, size: count.nullable().describe('bytes') })),
     '/sys/devices/system/cpu/cpu*/cache/index*',
   ),
+  mitigations: at(z.record(text, text), '/sys/devices/system/cpu/vulnerabilities/*, by name'),
 });
 
 const isolation = z.strictObject({

@@ -214,6 +214,9 @@ const validation = z.strictObject({
 
 export const profileSchema = z.strictObject({
   version: z.literal(1).describe('version of this format'),
+  role: text(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/, 'a word of letters, digits, ., _ and -')
+    .optional()
+    .describe('what hosts of this kind are called; `fleet` compares those of one role'),
   nics: z.array(nic).default([]).describe('the NICs this profile is about; others are left alone'),
   hugepages: z
     .union([z.literal('auto'), z.array(hugepage)])

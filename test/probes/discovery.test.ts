@@ -674,3 +674,25 @@ describe('[A16] virtual machine or bare metal', () => {
     );
   });
 });
+
+describe('[J5] what makes the running kernel and the machine the ones that were accepted', () => {
+  test('build, host name, date of the firmware and mitigations of the recorded server', () => {
+    const { kernel, machine, cpu } = factsOf(fixtureHost('two-socket-smt'));
+    expect(kernel.build).toEqual(
+      known('#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)', '/proc/sys/kernel/version'),
+    );
+    expect(kernel.hostname).toEqual(known('feed-1', '/proc/sys/kernel/hostname'));
+    expect(machine.firmwareDate).toEqual(known('08/22/2024', '/sys/class/dmi/id/bios_date'));
+    expect(theValue(cpu.mitigations).meltdown).toBe('Not affected');
+  });
+
+  test('mitigations that are not told, or must not be read', () => {
+    const folder = '/sys/devices/system/cpu/vulnerabilities';
+    const mitigations = (changes: Parameters<typeof withFiles>[1]) =>
+      factsOf(withFiles('two-socket-smt', changes)).cpu.mitigations;
+    expect(mitigations({ [folder]: null })).toEqual(absent('missing', 'the kernel names none', folder));
+    expect(mitigations({ [`${folder}/meltdown`]: { denied: 'EACCES' } })).toEqual(
+      absent('denied', 'EACCES: needs root', folder),
+    );
+  });
+});

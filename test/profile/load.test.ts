@@ -186,7 +186,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       'version: 1\n"a\\u0007b": 1',
       [
-        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, interrupts, power, tunables, tuner, boot, service, persistent, validate',
+        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, role, nics, hugepages, cores, interrupts, power, tunables, tuner, boot, service, persistent, validate',
       ],
     ],
   ])('%j', async (text, expected) => {

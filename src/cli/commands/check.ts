@@ -1,10 +1,12 @@
 import { verdictOf } from '../../checks/index.ts';
+import { readRecord, recordOf } from '../../checks/record.ts';
 import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
+import { compare, loadBaseline } from '../baseline.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { findingsOf, lookFor } from '../findings.ts';
 import { writeFullReport } from '../full-report.ts';
@@ -27,14 +29,21 @@ export const runCheck: CommandRunner = async (context) => {
     ...(values.user === undefined ? {} : { user: values.user }),
   };
   const host = openReadHost(heading.root);
+  const baseline = values.baseline === undefined ? undefined : await loadBaseline(host, values.baseline);
   // A report is to hold all that can be seen.
   const { facts, times } = observe(host, milliseconds, values.report === undefined ? lookFor(asked) : {});
-  const { findings, account } = findingsOf(host, facts, asked);
+  const { findings: judged, account } = findingsOf(host, facts, asked);
+  const findings = baseline === undefined ? judged : compare(host, facts, judged, baseline);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
+    ...(facts.kernel.hostname.value === undefined ? {} : { host: facts.kernel.hostname.value }),
+    ...(profile?.profile.role === undefined ? {} : { role: profile.profile.role }),
     verdict: verdictOf(findings),
     findings,
+    ...(values.json === undefined && values.report === undefined
+      ? {}
+      : { record: recordOf(readRecord(facts)) }),
   };
   if (duration !== undefined) {
     const request = { seconds: duration, host, facts, profile: profile?.profile, cpu: values.cpu };
