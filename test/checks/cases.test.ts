@@ -37,7 +37,11 @@ describe('each case changes the ready host and names every finding that this mak
   });
 
   it('every check is turned red or unknown by some case', () => {
-    const covered = readCases<Case>(CASES).flatMap(([, entry]) =>
+    const all: readonly (readonly [string, Pick<Case, 'expect'>])[] = [
+      ...readCases<Case>(CASES),
+      ...readCases<Case>(new URL('../sabotage/', import.meta.url)),
+    ];
+    const covered = all.flatMap(([, entry]) =>
       entry.expect
         .filter((finding) => finding.result === 'fail' || finding.result === 'unknown')
         .map((finding) => finding.check),
