@@ -66,6 +66,7 @@ describe('lists that a reader must be able to trust', () => {
         'identity',
         'answers',
         'once',
+        'isolated',
         // Parts of the network probe.
         'carried',
         'connections',
@@ -75,7 +76,11 @@ describe('lists that a reader must be able to trust', () => {
         'service-account',
       ],
     ],
-    ['src/checks', 'src/checks/index.ts', ['define', 'evidence', 'index', 'nic', 'service-account']],
+    [
+      'src/checks',
+      'src/checks/index.ts',
+      ['define', 'evidence', 'index', 'isolated', 'nic', 'service-account', 'setting'],
+    ],
     [
       'src/actions',
       'src/actions/index.ts',

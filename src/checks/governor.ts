@@ -39,10 +39,12 @@ function judgePreference(policies: Policies, isolated: CpuSet): Judgement[] {
       governor === 'performance' && preference !== null && !['performance', '0'].includes(preference),
   );
   if (saving.length === 0) return [];
+  // The other drivers ask for a frequency, and the preference is a hint among others.
+  const chooses = saving.some(({ driver }) => driver === 'intel_pstate' || driver === 'amd-pstate-epp');
   return [
     {
       subject: `CPUs ${saving.map(({ cpus }) => cpus).join(',')}`,
-      result: 'fail',
+      result: chooses ? 'fail' : 'warn',
       sentence: `the hardware is told to prefer ${[...new Set(saving.map(({ preference }) => preference))].join(', ')}`,
       evidence: saving.map(({ cpus, preference }) => ({
         path: `${POLICY}/energy_performance_preference (CPUs ${cpus})`,

@@ -15,6 +15,7 @@ export const placementCheck = defineCoreCheck('placement', WHY, (facts, isolated
   const found = [
     ...judgeRemainder(facts.cpu, isolated),
     ...judgeSiblings(facts.cpu, isolated),
+    ...judgeKinds(facts.cpu, isolated),
     ...judgeNodes(facts, isolated),
   ];
   if (found.length > 0) return found;
@@ -79,6 +80,24 @@ function judgeSiblings({ cores }: Facts['cpu'], isolated: CpuSet): Judgement[] {
         expected: 'all of them isolated, or one',
       })),
       remedy: `isolate them too, or take them offline (echo 0 > ${CPU}/cpuN/online)`,
+    },
+  ];
+}
+
+/** Of a hybrid processor: cores that are half as fast, whatever the governor says. */
+function judgeKinds({ cores }: Facts['cpu'], isolated: CpuSet): Judgement[] {
+  const slow = (cores.value ?? []).filter(
+    ({ cpus, kind }) => kind === 'efficient' && intersect(parseCpuList(cpus), isolated).length > 0,
+  );
+  if (slow.length === 0) return [];
+  const cpus = formatCpuList(slow.flatMap((core) => [...parseCpuList(core.cpus)]).sort((a, b) => a - b));
+  return [
+    {
+      subject: `CPUs ${cpus}`,
+      result: 'warn',
+      sentence: 'isolated, and efficient cores, which are slower than the others',
+      evidence: [{ path: '/sys/devices/cpu_atom/cpus', value: cpus, expected: 'performance cores' }],
+      remedy: 'isolate performance cores (/sys/devices/cpu_core/cpus) in their place',
     },
   ];
 }

@@ -31,7 +31,7 @@ describe('every document keeps its published schema', () => {
 
   it.each([...hosts, '/'])('check --json of %s', (root) => {
     const { exitCode, stdout, stderr } = cli(['check', '--json', '--root', root]);
-    expect([exitCode, stderr]).toEqual([2, '']);
+    expect([exitCode, stderr]).toEqual([root.includes('ready-server') ? 0 : 2, '']);
     expectDocument(checkReportSchema, stdout);
   });
 
