@@ -60,6 +60,19 @@ export function largeServer(cores = 128, interrupts = 1200): string {
       cpuinfo_max_freq: 3_700_000,
     });
   }
+  // What is read of isolated CPUs alone; the deep state is off, so that each of them is looked at.
+  for (const cpu of cpus) {
+    const folder = `/sys/devices/system/cpu/cpu${cpu}`;
+    host.lines(`${folder}/power`, { pm_qos_resume_latency_us: 0 });
+    host.lines(`${folder}/thermal_throttle`, { core_throttle_count: 0 });
+    for (const [state, name, latency, disable] of [
+      [0, 'POLL', 0, 0],
+      [1, 'C1', 1, 0],
+      [2, 'C2', 18, 1],
+    ] as const) {
+      host.lines(`${folder}/cpuidle/state${state}`, { name, latency, disable });
+    }
+  }
   for (let id = 0; id < NODES; id++) {
     const size = cores / NODES;
     const range = (first: number) => `${first + id * size}-${first + (id + 1) * size - 1}`;

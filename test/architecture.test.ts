@@ -66,6 +66,7 @@ describe('lists that a reader must be able to trust', () => {
         'identity',
         'answers',
         'once',
+        'isolated',
         // Parts of the network probe.
         'carried',
         'connections',
@@ -79,7 +80,8 @@ describe('lists that a reader must be able to trust', () => {
       'src/checks',
       'src/checks/index.ts',
       [
-        ...['define', 'evidence', 'firmware', 'index', 'measured', 'nic', 'promises', 'service-account'],
+        ...['define', 'evidence', 'index', 'isolated', 'measured', 'nic', 'nic-firmware', 'promises'],
+        ...['service-account', 'setting'],
         // A host beside itself at another time, and beside others.
         ...['record', 'drift', 'adoption', 'fleet'],
       ],

@@ -20,6 +20,32 @@ export const clocksourceCheck = defineCheck('clocksource', WHY, ({ clock, cpu })
     ];
   }
   const seen = [evidence(source, 'tsc'), evidence(available, undefined, (names) => names.join(' '))];
+  const [complaint] = clock.complaints.value ?? [];
+  if (FAST.includes(source.value) && complaint !== undefined) {
+    const gaveUp = /unstable|turning off/.test(complaint);
+    return [
+      {
+        subject: 'host',
+        result: gaveUp ? 'fail' : 'warn',
+        sentence: `the clock source is ${source.value}, and the kernel complains of it: ${complaint}`,
+        evidence: [...seen, { path: clock.complaints.from, value: complaint, expected: 'no complaint' }],
+        remedy: gaveUp
+          ? 'let the kernel have the clock it chose, and ask the maker of the firmware: the TSCs of the CPUs differ'
+          : 'update the firmware: it writes to the TSC behind the kernel',
+      },
+    ];
+  }
+  if (source.value === 'tsc' && cpu.flags.value?.includes('nonstop_tsc') === false) {
+    return [
+      {
+        subject: 'host',
+        result: 'warn',
+        sentence: 'the clock source is tsc, which this processor may stop in deep idle states',
+        evidence: [...seen, evidence(cpu.flags, 'nonstop_tsc', (flags) => flags.join(' '))],
+        remedy: 'keep deep idle states off, or give this virtual machine an invariant TSC (CPU flag invtsc)',
+      },
+    ];
+  }
   if (FAST.includes(source.value)) {
     return [
       { subject: 'host', result: 'pass', sentence: `the clock source is ${source.value}`, evidence: seen },
@@ -37,6 +63,7 @@ export const clocksourceCheck = defineCheck('clocksource', WHY, ({ clock, cpu })
       },
     ];
   }
+  if (complaint !== undefined) seen.push({ path: clock.complaints.from, value: complaint });
   const invariant = cpu.flags.value?.includes('nonstop_tsc') === true;
   return [
     {

@@ -10,10 +10,10 @@ export interface Check {
   judge(facts: Facts, named?: readonly string[]): Finding[];
 }
 
-/** A finding before the check has put its name and its reason to it. */
-export type Judgement = Omit<Finding, 'check' | 'why'>;
+/** A finding before the check has put its name and its reason to it. `why` is given where the check's own says too little. */
+export type Judgement = Omit<Finding, 'check' | 'why'> & { readonly why?: string };
 
-/** `why` is what a failure costs; every finding of the check carries it. */
+/** `why` is what a failure costs; every finding of the check carries it that has no reason of its own. */
 export function defineCheck(
   name: string,
   why: string,

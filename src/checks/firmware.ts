@@ -1,52 +1,76 @@
-import type { Fact, Facts, PciFunction } from '../probes/facts.ts';
-import type { ResolvedNic } from '../profile/resolved.ts';
+import { type CpuSet, formatCpuList } from '../formats/cpu-list.ts';
+import type { Facts } from '../probes/facts.ts';
 import type { Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
+import { defineCoreCheck } from './isolated.ts';
 
-/** `4.40 0x8001c7d4 1.3534.0` of ice, `16.35.3502 (MT_0000000080)` of mlx5: the maker's own version comes first. */
-const VERSION = /\d+(?:\.\d+)+/;
+const WHY =
+  'what runs below the kernel stops all CPUs, isolated ones too, for 10 µs to milliseconds, and is in no statistics of the kernel';
 
-/** [A7] Whether a NIC has the firmware that the profile asks for; nothing where it asks for none. */
-export function judgeFirmware(nic: ResolvedNic, found: PciFunction, facts: Facts): Judgement[] {
-  const least = nic.firmware;
-  if (least === undefined) return [];
-  const fact = firmwareOf(found, facts);
-  const seen = [evidence(fact, `at least ${least}`)];
-  const version = VERSION.exec(fact.value ?? '')?.[0];
-  if (version === undefined) {
-    const sentence = `its firmware, which shall be ${least} or later, is not known`;
-    const remedy = `give it back to its kernel driver once, and apply: ${found.address}`;
-    return [{ subject: nic.name, result: 'unknown', sentence, evidence: seen, remedy }];
+/** Those that are known to ask for one again and again; the others may never do so. */
+const FREQUENT = ['dell_smm_hwmon', 'dcdbas'];
+
+/** What takes CPUs away from the kernel itself: system management interrupts, or the hypervisor. */
+export const firmwareCheck = defineCoreCheck('firmware', WHY, ({ machine, cpu }, isolated) => {
+  if (machine.hypervisor.absent === undefined) return judgeSteal(machine, isolated);
+  if (cpu.vendor.absent !== undefined) {
+    const sentence = 'no system management interrupts are known of this processor';
+    return [{ subject: 'host', result: 'skip', sentence, evidence: [evidence(cpu.vendor)] }];
   }
-  const old = isOlder(version, least);
+  return judgeInterrupts(machine);
+});
+
+/** Where it is nothing since boot, it may still be something at the open: that is for `check --measure`. */
+function judgeSteal({ steal }: Facts['machine'], isolated: CpuSet): Judgement[] {
+  if (steal.absent !== undefined) {
+    const sentence = 'how often the hypervisor takes CPUs away cannot be read';
+    return [{ subject: 'host', result: 'unknown', sentence, evidence: [evidence(steal, undefined, String)] }];
+  }
+  const robbed = isolated.filter((cpu) => (steal.value[cpu] ?? 0) > 0);
+  if (robbed.length === 0) {
+    const sentence = 'the hypervisor has taken no isolated CPU away since boot';
+    return [
+      { subject: 'host', result: 'pass', sentence, evidence: [{ path: steal.from, value: 'steal 0' }] },
+    ];
+  }
+  const most = Math.max(...robbed.map((cpu) => steal.value[cpu] ?? 0));
   return [
     {
-      subject: nic.name,
-      result: old ? 'fail' : 'pass',
-      sentence: `its firmware is ${version}, and shall be ${least} or later`,
-      evidence: seen,
-      ...(old ? { remedy: "update it with its maker's tool, and power the host off and on" } : {}),
+      subject: `CPUs ${formatCpuList(robbed)}`,
+      result: 'warn',
+      sentence: `the hypervisor took them away, one for ${most} ticks since boot`,
+      evidence: robbed.slice(0, 5).map((cpu) => ({
+        path: `${steal.from} (cpu${cpu})`,
+        value: `steal ${steal.value[cpu]}`,
+        expected: 'steal 0',
+      })),
+      remedy: 'pin the virtual CPUs on the machine below, each to a CPU that is isolated there',
     },
   ];
 }
 
-/** Of its driver; once it has left the kernel that which was remembered. */
-function firmwareOf(found: PciFunction, { network }: Facts): Fact<string> {
-  const own = network.interfaces.value?.find(({ name }) => found.interfaces.includes(name));
-  if (own !== undefined) return own.firmware;
-  const { remembered } = found;
-  if (remembered.absent !== undefined) return remembered;
-  const { firmware } = remembered.value;
-  return firmware === undefined
-    ? { absent: 'missing', reason: 'not remembered', from: remembered.from }
-    : { value: firmware, from: remembered.from };
-}
-
-function isOlder(version: string, least: string): boolean {
-  const [have, want] = [version, least].map((text) => text.split('.').map(Number));
-  for (const [index, number] of (want ?? []).entries()) {
-    const other = have?.[index] ?? 0;
-    if (other !== number) return other < number;
-  }
-  return false;
+/** [G7] The number of them is in MSR 0x34 (Intel SDM, MSR_SMI_COUNT), which is not read for a look at a host. */
+function judgeInterrupts({ smiSources }: Facts['machine']): Judgement[] {
+  const sources = smiSources.value ?? [];
+  const frequent = sources.filter((name) => FREQUENT.includes(name));
+  const others = sources.filter((name) => !FREQUENT.includes(name));
+  const may = others.length === 0 ? '' : `; ${others.join(', ')} may cause some`;
+  const skip: Judgement = {
+    subject: 'SMI',
+    result: 'skip',
+    sentence: `how many system management interrupts there are cannot be known from files${may}`,
+    evidence: [evidence(smiSources, undefined, (all) => all.join(', '))],
+  };
+  return [
+    skip,
+    ...frequent.map(
+      (name): Judgement => ({
+        subject: name,
+        result: 'warn',
+        sentence: 'is loaded: each of its requests is a system management interrupt',
+        evidence: [{ path: `/sys/module/${name}`, value: 'loaded', expected: 'not loaded' }],
+        remedy: `modprobe -r ${name}, and keep it away with "blacklist ${name}" in /etc/modprobe.d/`,
+      }),
+    ),
+  ];
 }

@@ -1,7 +1,10 @@
-import { formatCpuList, parseCpuList, subtract, union } from '../formats/cpu-list.ts';
+import { formatCpuList, parseCpuList, subtract } from '../formats/cpu-list.ts';
+import { FormatError } from '../formats/format-error.ts';
+import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
 import type { Fact, Facts } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
+import { isolatedCpus } from './isolated.ts';
 
 const WHY =
   'a poll loop on a CPU that is not isolated is interrupted for tens of microseconds, many times a second';
@@ -9,10 +12,13 @@ const WHY =
 export const isolationCheck = defineCheck('isolation', WHY, ({ isolation, kernel, cpu }) => {
   const isolated = isolatedCpus(isolation);
   return [
-    judgeIsolated(isolation, isolated),
+    judgeIsolated(isolation, isolated, kernel),
+    ...judgePartitions(isolation),
     ...judgeOnline(isolated, cpu.online),
     ...judgeTicks(isolation, kernel),
     ...judgeRest(isolated, isolation),
+    ...judgeCallbacks(isolated, isolation),
+    ...judgeExcess(isolated, isolation),
     ...judgeComplaints(kernel),
   ];
 });
@@ -51,12 +57,105 @@ function judgeRest(isolated: readonly number[], { nohzFull, requested }: Facts['
   ];
 }
 
-/** Isolated at boot, or by a cgroup-v2 partition. */
-export function isolatedCpus(isolation: Facts['isolation']): readonly number[] {
-  return union(parseCpuList(isolation.isolated.value ?? ''), parseCpuList(isolation.cgroup.value ?? ''));
+/** A callback that an isolated CPU has queued runs there as a software interrupt, unless the CPU is in rcu_nocbs. */
+function judgeCallbacks(isolated: readonly number[], isolation: Facts['isolation']): Judgement[] {
+  const { rcuNocbs, nohzFull, requested } = isolation;
+  if (requested.absent !== undefined) return [];
+  // The kernel offloads what is asked for and what is in nohz_full, and no other CPU (kernel/rcu/tree_nocb.h, rcu_init_nohz).
+  const covered = [rcuNocbs.value, nohzFull.value, requested.value.rcuNocbs, requested.value.nohzFull];
+  const queueing = subtract(
+    isolated,
+    covered.flatMap((list) => [...parseCpuList(list ?? '')]),
+  );
+  if (queueing.length === 0) return [];
+  return [
+    {
+      subject: `CPUs ${formatCpuList(queueing)}`,
+      result: 'warn',
+      sentence: 'isolated, but not in rcu_nocbs: RCU callbacks run there',
+      evidence: [evidence(rcuNocbs, formatCpuList(isolated)), evidence(requested, undefined, rcuList)],
+      remedy: 'add them to rcu_nocbs= in the boot line',
+    },
+  ];
 }
 
-function judgeIsolated(isolation: Facts['isolation'], isolated: readonly number[]): Judgement {
+const rcuList = ({ rcuNocbs }: { rcuNocbs: string }) => `rcu_nocbs=${rcuNocbs}`;
+
+/** nohz_full alone keeps no thread away: with a second one the tick is back (Documentation/timers/no_hz.rst). */
+function judgeExcess(isolated: readonly number[], { nohzFull, requested }: Facts['isolation']): Judgement[] {
+  // What is asked for and not isolated is a failure already.
+  const shared = subtract(parseCpuList(nohzFull.value ?? ''), [
+    ...isolated,
+    ...parseCpuList(requested.value?.isolcpus ?? ''),
+  ]);
+  if (isolated.length === 0 || shared.length === 0) return [];
+  return [
+    {
+      subject: `CPUs ${formatCpuList(shared)}`,
+      result: 'warn',
+      sentence: 'in nohz_full, but not isolated: any thread may run there and bring the tick back',
+      evidence: [evidence(nohzFull, formatCpuList(isolated))],
+      remedy: 'isolate them too, or take them out of nohz_full= in the boot line',
+    },
+  ];
+}
+
+/** What is asked for in a control group and cannot be had; the kernel says why in the same file. */
+function judgePartitions({ partitions }: Facts['isolation']): Judgement[] {
+  const invalid = (partitions.value ?? []).filter(({ state }) => /\binvalid\b/.test(state));
+  return invalid.map(({ group, cpus, state }) => ({
+    subject: group,
+    result: 'fail',
+    sentence: `its partition of CPUs ${cpus || '(none)'} is not in force: ${state}`,
+    evidence: [
+      {
+        path: `${partitions.from}/${group}/cpuset.cpus.partition`,
+        value: state,
+        expected: state.split(' ')[0] ?? '',
+      },
+    ],
+    remedy: `take its CPUs out of other groups' cpuset.cpus, and write the state again`,
+  }));
+}
+
+/** Flags without `domain` leave the CPUs to the scheduler (kernel/sched/isolation.c, housekeeping_isolcpus_setup). */
+function judgeFlags(
+  { isolated: file, cgroup }: Facts['isolation'],
+  isolated: readonly number[],
+  { commandLine }: Facts['kernel'],
+): Judgement | undefined {
+  const [value = ''] = valuesOf(parseCommandLine(commandLine.value ?? ''), 'isolcpus');
+  const match = /^((?:[a-z_]+,)+)([\d,:/-]+)$/.exec(value);
+  const [, flags = '', list = ''] = match ?? [];
+  if (match === null || flags.split(',').includes('domain')) return undefined;
+  const left = listed(list).filter((cpu) => !isolated.includes(cpu));
+  if (left.length === 0) return undefined;
+  return {
+    subject: `CPUs ${formatCpuList(left)}`,
+    result: 'fail',
+    sentence: `isolcpus=${value} lacks the flag domain: the scheduler still places threads there`,
+    evidence: [evidence(file, list), evidence(cgroup), evidence(commandLine)],
+    remedy: `boot with isolcpus=managed_irq,domain,${list}, or put the CPUs into a cgroup partition`,
+  };
+}
+
+/** What the probe could not read is unknown already, by the list that `requested` lacks. */
+function listed(list: string): readonly number[] {
+  try {
+    return parseCpuList(list);
+  } catch (error) {
+    if (error instanceof FormatError) return [];
+    throw error;
+  }
+}
+
+function judgeIsolated(
+  isolation: Facts['isolation'],
+  isolated: readonly number[],
+  kernel: Facts['kernel'],
+): Judgement {
+  const flags = judgeFlags(isolation, isolated, kernel);
+  if (flags !== undefined) return flags;
   const seen = [evidence(isolation.isolated), evidence(isolation.cgroup)];
   const wanted = parseCpuList(isolation.requested.value?.isolcpus ?? '');
   const lost = subtract(wanted, isolated);

@@ -14,7 +14,7 @@ import type { ResolvedHugepages, ResolvedNic, ResolvedProfile } from '../profile
 import type { Evidence, Finding } from '../report/report.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
-import { judgeFirmware } from './firmware.ts';
+import { judgeFirmware } from './nic-firmware.ts';
 
 const WHY =
   'what was promised and is not so anymore was changed by somebody, an update or a reboot, unnoticed';

@@ -1,4 +1,4 @@
-import { isolatedCpus } from '../checks/isolation.ts';
+import { isolatedCpus } from '../checks/isolated.ts';
 import { type CpuSet, intersect, parseCpuList, subtract } from '../formats/cpu-list.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { busyShare } from '../formats/proc-stat.ts';

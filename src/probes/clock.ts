@@ -1,4 +1,6 @@
+import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
+import type { Fact } from './facts.ts';
 import { absent, attribute, known, names, textOrNothing, word } from './read.ts';
 
 const SOURCE = '/sys/devices/system/clocksource/clocksource0';
@@ -19,5 +21,17 @@ export const clockProbe = defineProbe('clock', (host) => {
             PTP,
           )
         : absent('missing', 'no PTP hardware clock', PTP),
+    complaints: complaints(host),
   };
 });
+
+/** What the kernel says of a clock it gives up: arch/x86/kernel/tsc.c and tsc_sync.c, kernel/time/clocksource.c. */
+const COMPLAINTS =
+  /(?:tsc: Marking TSC unstable|clocksource: timekeeping watchdog|Measured \d+ cycles TSC warp|TSC ADJUST differs).*/g;
+
+function complaints(host: ReadHost): Fact<string[]> {
+  const from = 'syslog(2)';
+  const log = host.ask('kernelLog');
+  if ('unanswered' in log) return absent('unsupported', log.unanswered, from);
+  return known([...new Set(log.answer.match(COMPLAINTS) ?? [])], from);
+}

@@ -59,6 +59,14 @@ const machine = z.strictObject({
   hypervisor: at(text, '/sys/hypervisor/type, /proc/cpuinfo flags, /sys/class/dmi/id'),
   container: at(text, '/run/systemd/container, /.dockerenv'),
   microcode: at(text, '/proc/cpuinfo'),
+  steal: at(
+    z.record(text, count),
+    '/proc/stat, steal: ticks since boot that the hypervisor gave to others, by CPU; virtual machines only',
+  ),
+  smiSources: at(
+    z.array(text),
+    '/sys/module, /sys/firmware/acpi/tables: what is known to have the firmware interrupt the processors',
+  ),
   memoryDevices: at(
     z.array(z.strictObject({ locator: text, bank: text, megabytes: count, speed: count })),
     '/sys/firmware/dmi/tables/DMI, SMBIOS type 17',
@@ -147,6 +155,16 @@ const isolation = z.strictObject({
   nohzFull: at(cpuList, '/sys/devices/system/cpu/nohz_full'),
   rcuNocbs: at(cpuList, 'syslog(2) "Offload RCU callbacks from CPUs"'),
   cgroup: at(cpuList, '/sys/fs/cgroup/cpuset.cpus.isolated'),
+  partitions: at(
+    z.array(
+      z.strictObject({
+        group: text,
+        cpus: cpuList.describe('cpuset.cpus'),
+        state: text.describe('`root`, `isolated`, or either with `invalid` and the reason'),
+      }),
+    ),
+    '/sys/fs/cgroup/*/cpuset.cpus.partition: groups below the root that are no ordinary member',
+  ),
   requested: at(
     z.strictObject({ isolcpus: cpuList, nohzFull: cpuList, rcuNocbs: cpuList, irqaffinity: cpuList }),
     '/proc/cmdline',
@@ -172,6 +190,7 @@ const numaNode = z.strictObject({
 const numa = z.strictObject({
   nodes: at(z.array(numaNode), '/sys/devices/system/node'),
   memory: at(z.strictObject({ total: count, available: count }), '/proc/meminfo, bytes'),
+  swap: at(z.strictObject({ total: count, used: count }), '/proc/meminfo SwapTotal, SwapFree, bytes'),
 });
 
 const hugepagePool = z.strictObject({
@@ -436,6 +455,9 @@ const interrupts = z.strictObject({
         irq: count,
         description: text.describe('chip, hardware number and action names: /proc/interrupts'),
         affinity: at(cpuList, '/proc/irq/*/effective_affinity_list, else smp_affinity_list'),
+        mask: cpuList
+          .nullable()
+          .describe('smp_affinity_list: where it may go; read only where it goes to an isolated CPU'),
         cpus: cpuList.describe('the CPUs that have counted it since boot'),
       }),
     ),
@@ -457,7 +479,10 @@ const services = z.strictObject({
     '/sys/fs/cgroup/**/system.slice, /etc/systemd/system, /usr/lib/systemd/system',
   ),
   tunedProfile: at(text, '/etc/tuned/active_profile'),
-  irqbalanceBanned: at(text, '/etc/default/irqbalance or /etc/sysconfig/irqbalance'),
+  irqbalanceBanned: at(
+    cpuList,
+    '/etc/default/irqbalance or /etc/sysconfig/irqbalance: IRQBALANCE_BANNED_CPULIST, or _CPUS as a list',
+  ),
 });
 
 const power = z.strictObject({
@@ -480,6 +505,25 @@ const power = z.strictObject({
     z.array(z.strictObject({ name: text, latency: count.describe('µs'), disabled: z.boolean() })),
     '/sys/devices/system/cpu/cpu*/cpuidle/state*, of the first CPU that has them',
   ),
+  idleLimits: at(
+    z.array(
+      z.strictObject({
+        cpus: cpuList,
+        deepest: text.describe('the deepest idle state that is not disabled and within the limit'),
+        latency: count.describe('µs it takes to wake from it'),
+        limit: count
+          .nullable()
+          .describe('power/pm_qos_resume_latency_us; 0 where none but polling may be used; null without one'),
+      }),
+    ),
+    '/sys/devices/system/cpu/cpu*/cpuidle/state*/disable and power/pm_qos_resume_latency_us, of isolated CPUs',
+  ),
+  latencyLimit: at(count, '/dev/cpu_dma_latency, µs: the least that any process asks for'),
+  throttled: at(
+    z.record(text, count),
+    '/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_count since boot, of isolated CPUs',
+  ),
+  maximumPerformance: at(count, '/sys/devices/system/cpu/intel_pstate/max_perf_pct'),
   turbo: at(z.boolean(), '/sys/devices/system/cpu/intel_pstate/no_turbo, cpufreq/boost'),
   aspmPolicy: at(text, '/sys/module/pcie_aspm/parameters/policy'),
 });
@@ -493,6 +537,7 @@ const tunables = z.strictObject({
   watchdog: at(count, '/proc/sys/kernel/watchdog'),
   nmiWatchdog: at(count, '/proc/sys/kernel/nmi_watchdog'),
   softWatchdog: at(count, '/proc/sys/kernel/soft_watchdog'),
+  watchdogCpus: at(cpuList, '/proc/sys/kernel/watchdog_cpumask'),
   hungTaskTimeout: at(count, '/proc/sys/kernel/hung_task_timeout_secs'),
   rtRuntime: at(z.int(), '/proc/sys/kernel/sched_rt_runtime_us'),
   timerMigration: at(count, '/proc/sys/kernel/timer_migration'),
@@ -507,6 +552,7 @@ const clock = z.strictObject({
   source: at(text, '/sys/devices/system/clocksource/clocksource0/current_clocksource'),
   available: at(z.array(text), '/sys/devices/system/clocksource/clocksource0/available_clocksource'),
   ptp: at(z.array(z.strictObject({ device: text, name: text })), '/sys/class/ptp/*/clock_name'),
+  complaints: at(z.array(text), 'syslog(2): what the kernel said against its clocks'),
 });
 
 const limits = z.strictObject({

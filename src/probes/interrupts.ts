@@ -1,9 +1,10 @@
-import { formatCpuList, union } from '../formats/cpu-list.ts';
+import { formatCpuList, intersect, parseCpuList, union } from '../formats/cpu-list.ts';
 import { parseCpuMask } from '../formats/cpu-mask.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { parseInterrupts } from '../formats/interrupts.ts';
 import { defineProbe } from './define.ts';
 import type { Facts } from './facts.ts';
+import { isolatedOn } from './isolated.ts';
 import { attribute, cpuListText, firstKnown, word } from './read.ts';
 
 const IRQ = '/proc/irq';
@@ -13,24 +14,33 @@ export const interruptsProbe = defineProbe('interrupts', (host): Facts['interrup
     formatCpuList(parseCpuMask(text)),
   ),
   lines: attribute(host, '/proc/interrupts', (text) => {
+    const isolated = isolatedOn(host);
     const table = parseInterrupts(word(text));
     if (table.cpus.length === 0) throw new FormatError('interrupt table', text, 'no CPU columns');
     return table.rows
       .filter((row) => /^\d+$/.test(row.name) && row.name.length < 10)
-      .map((row) => ({
-        irq: Number(row.name),
-        description: row.description,
+      .map((row) => {
+        const mask = () => attribute(host, `${IRQ}/${row.name}/smp_affinity_list`, cpuListText);
         // Older kernels have no effective list; what was asked for is then the best that is known.
-        affinity: firstKnown(attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, someCpus), () =>
-          attribute(host, `${IRQ}/${row.name}/smp_affinity_list`, cpuListText),
-        ),
-        cpus: formatCpuList(
-          union(
-            table.cpus.filter((_, column) => (row.counts[column] ?? 0) > 0),
-            [],
+        const affinity = firstKnown(
+          attribute(host, `${IRQ}/${row.name}/effective_affinity_list`, someCpus),
+          mask,
+        );
+        const intrudes =
+          isolated.length > 0 && intersect(parseCpuList(affinity.value ?? ''), isolated).length > 0;
+        return {
+          irq: Number(row.name),
+          description: row.description,
+          affinity,
+          mask: intrudes ? (mask().value ?? null) : null,
+          cpus: formatCpuList(
+            union(
+              table.cpus.filter((_, column) => (row.counts[column] ?? 0) > 0),
+              [],
+            ),
           ),
-        ),
-      }));
+        };
+      });
   }),
 }));
 

@@ -6,9 +6,12 @@ import { parseColonLines } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, attribute, cpuListText, guarded, known, word } from './read.ts';
+import { absent, attribute, cpuListText, guarded, known, listing, textOrNothing, word } from './read.ts';
 
 const CPU = '/sys/devices/system/cpu';
+const CGROUP = '/sys/fs/cgroup';
+
+type Partition = NonNullable<Facts['isolation']['partitions']['value']>[number];
 
 export const isolationProbe = defineProbe('isolation', (host) => {
   const possible = attribute(host, `${CPU}/possible`, parseCpuList).value ?? [];
@@ -17,7 +20,8 @@ export const isolationProbe = defineProbe('isolation', (host) => {
     isolated: attribute(host, `${CPU}/isolated`, cpuListText),
     nohzFull: attribute(host, `${CPU}/nohz_full`, cpuListText),
     rcuNocbs: rcuNocbs(host),
-    cgroup: attribute(host, '/sys/fs/cgroup/cpuset.cpus.isolated', cpuListText),
+    cgroup: attribute(host, `${CGROUP}/cpuset.cpus.isolated`, cpuListText),
+    partitions: partitions(host),
     requested,
     workqueues: attribute(host, '/sys/devices/virtual/workqueue/cpumask', (text) =>
       formatCpuList(parseCpuMask(text)),
@@ -27,6 +31,25 @@ export const isolationProbe = defineProbe('isolation', (host) => {
     ),
   };
 });
+
+/**
+ * Groups that want CPUs to themselves, as the kernel sees it: a partition that has become invalid says why
+ * (Documentation/admin-guide/cgroup-v2.rst, cpuset.cpus.partition). Those right below the root are looked at: before
+ * Linux 6.7 no other can be one unless each group above it is.
+ */
+function partitions(host: ReadHost): Fact<Partition[]> {
+  const groups = listing(host, CGROUP, 'no control groups');
+  if (groups.absent !== undefined) return groups;
+  const found = groups.value.flatMap((group) => {
+    // Only folders have a dot-less name or the ending of a unit; attributes of the root are cgroup.* and the like.
+    if (!/\.(?:slice|scope|service)$/.test(group) && group.includes('.')) return [];
+    const state = textOrNothing(host, `${CGROUP}/${group}/cpuset.cpus.partition`);
+    if (!state || state === 'member') return [];
+    const cpus = attribute(host, `${CGROUP}/${group}/cpuset.cpus`, cpuListText).value ?? '';
+    return [{ group, cpus, state }];
+  });
+  return known(found, CGROUP);
+}
 
 function requestedLists(
   text: string,

@@ -1,9 +1,10 @@
+import { FormatError } from '../formats/format-error.ts';
 import { parseColonLines } from '../formats/key-value.ts';
 import { type MemoryDevice, parseMemoryDevices } from '../formats/smbios.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact } from './facts.ts';
-import { absent, attribute, exists, guarded, known, textOrNothing, word } from './read.ts';
+import { absent, attribute, exists, guarded, known, natural, textOrNothing, word } from './read.ts';
 
 const DMI = '/sys/class/dmi/id';
 
@@ -23,6 +24,18 @@ const DMI_HYPERVISORS: readonly (readonly [RegExp, string])[] = [
   [/OpenStack/, 'openstack'],
 ];
 
+/** What is known to use system management interrupts, by the path that shows it. */
+const SMI_SOURCES: readonly (readonly [string, string])[] = [
+  // Each look at a fan is an SMI (drivers/hwmon/dell-smm-hwmon.c, i8k_smm).
+  ['/sys/module/dell_smm_hwmon', 'dell_smm_hwmon'],
+  // drivers/platform/x86/dell/dcdbas.c, dcdbas_smi_request.
+  ['/sys/module/dcdbas', 'dcdbas'],
+  // Its timer ends in an SMI unless that is switched off (drivers/watchdog/iTCO_wdt.c, turn_SMI_watchdog_clear_off).
+  ['/sys/module/iTCO_wdt', 'iTCO_wdt'],
+  // Memory errors go to the firmware first (ACPI specification, 18.4).
+  ['/sys/firmware/acpi/tables/HEST', 'HEST'],
+];
+
 export const machineProbe = defineProbe('machine', (host) => ({
   vendor: attribute(host, `${DMI}/sys_vendor`, word),
   product: attribute(host, `${DMI}/product_name`, word),
@@ -31,6 +44,8 @@ export const machineProbe = defineProbe('machine', (host) => ({
   hypervisor: hypervisor(host),
   container: container(host),
   microcode: microcode(host),
+  steal: steal(host),
+  smiSources: smiSources(host),
   memoryDevices: memoryDevices(host),
 }));
 
@@ -39,6 +54,28 @@ function microcode(host: ReadHost): Fact<string> {
   return revision
     ? known(revision, '/proc/cpuinfo')
     : absent('missing', 'no "microcode" line', '/proc/cpuinfo');
+}
+
+/** Of a machine that is not virtual nothing is stolen, and the table with its row of all interrupts is long. */
+function steal(host: ReadHost): Fact<Record<string, number>> {
+  const path = '/proc/stat';
+  if (cpuReportsHypervisor(host) !== true) return absent('unsupported', 'not a virtual machine', path);
+  return attribute(host, path, (text) => {
+    // user nice system idle iowait irq softirq steal (Documentation/filesystems/proc.rst).
+    const rows = [...text.matchAll(/^cpu(\d+) (.*)$/gm)];
+    if (rows.length === 0) throw new FormatError('CPU times', text, 'no row of a CPU');
+    return Object.fromEntries(
+      rows.map(([, cpu = '', times = '']) => [cpu, natural(times.split(' ')[7] ?? '')]),
+    );
+  });
+}
+
+function smiSources(host: ReadHost): Fact<string[]> {
+  const found = SMI_SOURCES.filter(([path]) => exists(host, path));
+  return known(
+    found.map(([, what]) => what),
+    '/sys/module, /sys/firmware/acpi/tables',
+  );
 }
 
 function memoryDevices(host: ReadHost): Fact<MemoryDevice[]> {

@@ -19,6 +19,11 @@ export const numaProbe = defineProbe('numa', (host) => {
         available: kilobytes(info.get('MemAvailable') ?? info.get('MemFree')),
       };
     }),
+    swap: attribute(host, '/proc/meminfo', (text) => {
+      const info = parseColonLines(text);
+      const total = kilobytes(info.get('SwapTotal'));
+      return { total, used: Math.max(0, total - kilobytes(info.get('SwapFree'))) };
+    }),
   };
 });
 

@@ -1,8 +1,10 @@
+import { formatCpuList } from '../formats/cpu-list.ts';
+import { parseCpuMask } from '../formats/cpu-mask.ts';
 import { parseAssignments } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, attribute, exists, known, textOrNothing, word } from './read.ts';
+import { absent, attribute, cpuListText, exists, guarded, known, textOrNothing, word } from './read.ts';
 
 type Unit = NonNullable<Facts['services']['units']['value']>[number];
 
@@ -95,8 +97,11 @@ function irqbalanceBanned(host: ReadHost): Fact<string> {
     const text = textOrNothing(host, path);
     if (text === undefined) continue;
     const values = parseAssignments(text);
-    const banned = values.get('IRQBALANCE_BANNED_CPULIST') ?? values.get('IRQBALANCE_BANNED_CPUS');
-    return banned ? known(banned, path) : absent('missing', 'no CPU is banned in it', path);
+    const list = values.get('IRQBALANCE_BANNED_CPULIST');
+    const mask = values.get('IRQBALANCE_BANNED_CPUS');
+    if (list) return guarded(path, () => known(cpuListText(list), path));
+    if (mask) return guarded(path, () => known(formatCpuList(parseCpuMask(mask)), path));
+    return absent('missing', 'no CPU is banned in it', path);
   }
   return absent('missing', 'irqbalance has no configuration', '/etc/default/irqbalance');
 }

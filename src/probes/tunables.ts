@@ -3,7 +3,7 @@ import { selectedWord } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact } from './facts.ts';
-import { absent, attribute, guarded, integer, known, natural, numbered } from './read.ts';
+import { absent, attribute, cpuListText, guarded, integer, known, natural, numbered } from './read.ts';
 
 const FAIR_SERVER = '/sys/kernel/debug/sched/fair_server';
 
@@ -22,6 +22,7 @@ export const tunablesProbe = defineProbe('tunables', (host) => {
     watchdog: sysctl('kernel/watchdog'),
     nmiWatchdog: sysctl('kernel/nmi_watchdog'),
     softWatchdog: sysctl('kernel/soft_watchdog'),
+    watchdogCpus: attribute(host, '/proc/sys/kernel/watchdog_cpumask', cpuListText),
     hungTaskTimeout: sysctl('kernel/hung_task_timeout_secs'),
     rtRuntime: attribute(host, '/proc/sys/kernel/sched_rt_runtime_us', integer),
     timerMigration: sysctl('kernel/timer_migration'),

@@ -27,6 +27,7 @@ Description=stands for the application
 [Service]
 User=trader
 ExecStart=/usr/bin/env bypass-setup validate --port ${NIC.pci} --address ${ADDRESS} --duration 20s --json
+StandardError=journal
 StandardOutput=file:/run/feed.json
 `;
 

@@ -18,6 +18,7 @@ describe('isolation', () => {
       nohzFull: known('17-31,49-63', `${CPU}/nohz_full`),
       rcuNocbs: known('17-31,49-63', 'syslog(2)'),
       cgroup: known('', '/sys/fs/cgroup/cpuset.cpus.isolated'),
+      partitions: known([], '/sys/fs/cgroup'),
       requested: known(
         {
           isolcpus: '17-31,49-63',
@@ -30,6 +31,25 @@ describe('isolation', () => {
       workqueues: known('0-16,32-48', '/sys/devices/virtual/workqueue/cpumask'),
       initAffinity: known('0-16,32-48', '/proc/1/status'),
     });
+  });
+
+  test('groups that want CPUs for themselves, and why one does not get them', () => {
+    const group = (name: string, cpus: string, state: string) => ({
+      [`/sys/fs/cgroup/${name}/cpuset.cpus`]: `${cpus}\n`,
+      [`/sys/fs/cgroup/${name}/cpuset.cpus.partition`]: `${state}\n`,
+    });
+    const invalid = 'isolated invalid (Cpu list in cpuset.cpus not exclusive)';
+    const { partitions } = varied('two-socket-smt', {
+      ...group('bypass.slice', '20-23', 'isolated'),
+      ...group('pollers', '24', invalid),
+      ...group('system.slice', '', 'member'),
+      '/sys/fs/cgroup/cpuset.cpus.partition': 'root\n',
+    }).isolation;
+    expect(theValue(partitions)).toEqual([
+      { group: 'bypass.slice', cpus: '20-23', state: 'isolated' },
+      { group: 'pollers', cpus: '24', state: invalid },
+    ]);
+    expect(sparse.isolation.partitions).toEqual(absent('missing', 'no control groups', '/sys/fs/cgroup'));
   });
 
   test('asked for and in force are not the same', () => {
@@ -314,29 +334,51 @@ describe('interrupts', () => {
       defaultAffinity: known('0-16,32-48', '/proc/irq/default_smp_affinity'),
       lines: known(
         [
-          { irq: 0, description: 'IR-IO-APIC 2-edge timer', affinity: affinity(0, '0'), cpus: '0' },
+          {
+            irq: 0,
+            description: 'IR-IO-APIC 2-edge timer',
+            affinity: affinity(0, '0'),
+            mask: null,
+            cpus: '0',
+          },
           {
             irq: 98,
             description: 'IR-PCI-MSIX-0000:04:00.0 1-edge eno1-TxRx-0',
             affinity: affinity(98, '3'),
+            mask: null,
             cpus: '3',
           },
           {
             irq: 140,
             description: 'IR-PCI-MSIX-0000:af:00.0 1-edge ice-ens5f0-TxRx-0',
             affinity: affinity(140, '20'),
+            mask: '0-63',
             cpus: '20',
           },
           {
             irq: 171,
             description: 'IR-PCI-MSIX-0000:3b:00.0 1-edge mlx5_comp0@pci:0000:3b:00.0',
             affinity: affinity(171, '5'),
+            mask: null,
             cpus: '',
           },
         ],
         '/proc/interrupts',
       ),
     });
+  });
+
+  test('the mask is looked at where one goes to an isolated CPU', () => {
+    const mask = { '/proc/irq/98/smp_affinity_list': '3\n', '/proc/irq/140/smp_affinity_list': '16-20\n' };
+    const { lines } = varied('two-socket-smt', mask).interrupts;
+    expect(theValue(lines).map(({ irq, mask }) => [irq, mask])).toEqual([
+      [0, null],
+      [98, null],
+      [140, '16-20'],
+      [171, null],
+    ]);
+    const partition = { ...mask, [`${CPU}/isolated`]: '\n', '/sys/fs/cgroup/cpuset.cpus.isolated': '3\n' };
+    expect(theValue(varied('two-socket-smt', partition).interrupts.lines)[1]?.mask).toBe('3');
   });
 
   test('an older kernel tells only what was asked for', () => {
@@ -471,6 +513,14 @@ test('services that fight with tuning: running, enabled, installed', () => {
     tunedProfile: known('network-latency', '/etc/tuned/active_profile'),
     irqbalanceBanned: known('17-31,49-63', '/etc/default/irqbalance'),
   });
+  const banned = (text: string) =>
+    varied('two-socket-smt', { '/etc/default/irqbalance': text }).services.irqbalanceBanned;
+  // Older versions take a mask.
+  expect(banned('IRQBALANCE_BANNED_CPUS="00000000,000000f0"\n')).toEqual(
+    known('4-7', '/etc/default/irqbalance'),
+  );
+  expect(banned('IRQBALANCE_BANNED_CPULIST=4..7\n').absent).toBe('garbled');
+  expect(banned('#\n')).toEqual(absent('missing', 'no CPU is banned in it', '/etc/default/irqbalance'));
   expect(sparse.services.units).toEqual(
     absent('missing', 'not a systemd host, or not recorded', '/usr/lib/systemd/system'),
   );
@@ -497,6 +547,10 @@ test('frequencies, idle states and link power management', () => {
       ],
       `${CPU}/cpu0/cpuidle`,
     ),
+    idleLimits: known([{ cpus: '17-31,49-63', deepest: 'C1', latency: 1, limit: null }], CPU),
+    latencyLimit: absent('missing', 'no such device', '/dev/cpu_dma_latency'),
+    throttled: absent('missing', 'no such file', `${CPU}/cpu17/thermal_throttle/core_throttle_count`),
+    maximumPerformance: absent('missing', 'no such file', `${CPU}/intel_pstate/max_perf_pct`),
     turbo: known(true, `${CPU}/intel_pstate/no_turbo`),
     aspmPolicy: known('default', '/sys/module/pcie_aspm/parameters/policy'),
   });
@@ -505,6 +559,76 @@ test('frequencies, idle states and link power management', () => {
     idleDriver: known('none', `${CPU}/cpuidle/current_driver`),
     turbo: known(true, `${CPU}/cpufreq/boost`),
   });
+});
+
+const disableOf = (cpu: number, state: number) => `${CPU}/cpu${cpu}/cpuidle/state${state}/disable`;
+
+test('[G2] how deep each isolated CPU may sleep', () => {
+  // The recorded host has but the states that were looked at.
+  const states = Object.fromEntries(
+    [6, 7, 14, 15].flatMap((cpu) => [0, 1, 2].map((state) => [disableOf(cpu, state), '0\n'])),
+  );
+  const idle = (changes: Readonly<Record<string, Change>>) =>
+    varied('ready-server', { ...states, ...changes }).power.idleLimits.value?.map(
+      ({ cpus, deepest, latency, limit }) => [cpus, deepest, latency, limit],
+    );
+  const limit = (cpu: number, text: string) => ({
+    [`${CPU}/cpu${cpu}/power/pm_qos_resume_latency_us`]: text,
+  });
+  const disable = (cpu: number, state: number, text: string) => ({ [disableOf(cpu, state)]: text });
+  expect(idle({})).toEqual([['6-7,14-15', 'C1', 1, 1]]);
+  expect(idle({ ...limit(6, '0\n'), ...limit(7, 'n/a\n'), ...disable(14, 1, '1\n') })).toEqual([
+    ['6', 'C6', 170, null],
+    ['7', 'POLL', 0, 0],
+    ['14', 'POLL', 0, 1],
+    ['15', 'C1', 1, 1],
+  ]);
+  // Each state switched off; a state that cannot be read leaves its CPU out.
+  const none = { ...disable(6, 0, '1\n'), ...disable(6, 1, '1\n'), ...disable(6, 2, '1\n') };
+  expect(idle({ ...none, [disableOf(7, 1)]: { denied: 'EACCES' } })).toEqual([
+    ['6', 'none', 0, 1],
+    ['14-15', 'C1', 1, 1],
+  ]);
+});
+
+test('[G2] what processes ask of all CPUs', () => {
+  const limit = (change: Change) =>
+    varied('ready-server', { '/dev/cpu_dma_latency': change }).power.latencyLimit;
+  expect(limit(new Uint8Array([0x00, 0x94, 0x35, 0x77]))).toEqual(
+    known(2_000_000_000, '/dev/cpu_dma_latency'),
+  );
+  expect(limit(new Uint8Array([2, 0, 0, 0]))).toEqual(known(2, '/dev/cpu_dma_latency'));
+  expect(limit(new Uint8Array([2])).absent).toBe('garbled');
+  expect(limit({ denied: 'EACCES' })).toEqual(absent('denied', 'EACCES: needs root', '/dev/cpu_dma_latency'));
+});
+
+test('[J14] isolated CPUs that were slowed down for heat', () => {
+  const count = (cpu: number) => `${CPU}/cpu${cpu}/thermal_throttle/core_throttle_count`;
+  const changes = { [count(6)]: '0\n', [count(7)]: '12\n', [count(14)]: '0\n', [count(15)]: '3\n' };
+  const from = `${CPU}/cpu*/thermal_throttle/core_throttle_count`;
+  expect(varied('ready-server', changes).power.throttled).toEqual(known({ 7: 12, 15: 3 }, from));
+  // One that does not answer is not one that is cool.
+  expect(varied('ready-server', { ...changes, [count(14)]: null }).power.throttled.absent).toBe('missing');
+});
+
+test('what the hypervisor has taken, and [G7] what may call the firmware', () => {
+  const stat = 'cpu 9 0 0 0 0 0 0 7 0 0\ncpu0 4 0 0 0 0 0 0 5 0 0\ncpu1 5 0 0 0 0 0 0 2 0 0\nintr 1\n';
+  const steal = (name: string) => varied(name, { '/proc/stat': stat }).machine.steal;
+  expect(steal('firecracker-vm')).toEqual(known({ 0: 5, 1: 2 }, '/proc/stat'));
+  expect(steal('two-socket-smt')).toEqual(absent('unsupported', 'not a virtual machine', '/proc/stat'));
+  const sources = varied('two-socket-smt', {
+    '/sys/module/dell_smm_hwmon': 'a folder',
+    '/sys/firmware/acpi/tables/HEST': '',
+  }).machine.smiSources;
+  expect(theValue(sources)).toEqual(['dell_smm_hwmon', 'HEST']);
+  expect(theValue(smt.machine.smiSources)).toEqual([]);
+});
+
+test('swap, and how much of it is used', () => {
+  expect(smt.numa.swap).toEqual(known({ total: 0, used: 0 }, '/proc/meminfo'));
+  const text = 'MemTotal: 9 kB\nSwapTotal: 2048 kB\nSwapFree: 1024 kB\n';
+  const { swap } = varied('two-socket-smt', { '/proc/meminfo': text }).numa;
+  expect(theValue(swap)).toEqual({ total: 2 ** 21, used: 2 ** 20 });
 });
 
 test('kernel tunables', () => {
@@ -518,6 +642,7 @@ test('kernel tunables', () => {
     watchdog: sysctl(0, 'kernel/watchdog'),
     nmiWatchdog: sysctl(0, 'kernel/nmi_watchdog'),
     softWatchdog: sysctl(0, 'kernel/soft_watchdog'),
+    watchdogCpus: absent('missing', 'no such file', '/proc/sys/kernel/watchdog_cpumask'),
     hungTaskTimeout: sysctl(0, 'kernel/hung_task_timeout_secs'),
     rtRuntime: sysctl(-1, 'kernel/sched_rt_runtime_us'),
     timerMigration: sysctl(0, 'kernel/timer_migration'),
@@ -549,7 +674,24 @@ test('clocks and limits', () => {
       ],
       '/sys/class/ptp',
     ),
+    complaints: known([], 'syslog(2)'),
   });
+  const log = [
+    '<6>[    0.000000] tsc: Detected 2900.000 MHz processor',
+    '<6>[    1.500000] clocksource: Switched to clocksource tsc',
+    "<4>[  812.000000] clocksource: timekeeping watchdog on CPU3: Marking clocksource 'tsc' as unstable because the skew is too large:",
+    '<6>[  812.000100] tsc: Marking TSC unstable due to clocksource watchdog',
+    '<4>[  813.000000] [Firmware Bug]: TSC ADJUST differs: CPU5 -12 --> -90. Restoring',
+    '',
+  ].join('\n');
+  const logged = (answer: string) =>
+    varied('two-socket-smt', { '/.kernel/kernelLog.json': JSON.stringify({ answer }) }).clock.complaints;
+  expect(theValue(logged(log))).toEqual([
+    "clocksource: timekeeping watchdog on CPU3: Marking clocksource 'tsc' as unstable because the skew is too large:",
+    'tsc: Marking TSC unstable due to clocksource watchdog',
+    'TSC ADJUST differs: CPU5 -12 --> -90. Restoring',
+  ]);
+  expect(arm.clock.complaints.absent).toBe('unsupported');
   expect(theValue(arm.clock.available)).toEqual(['arch_sys_counter']);
   expect(smt.limits).toEqual({
     lockedMemory: known('unlimited', '/proc/self/limits'),

@@ -61,6 +61,7 @@ function reboot(kernel: KernelSimulator): string {
   put('/proc/sys/kernel/random/boot_id', '7b1f0c52-3c1e-4e57-9a34-52b1d8f1a0c6');
   put('/sys/devices/system/cpu/isolated', isolated);
   put('/sys/devices/system/cpu/nohz_full', isolated);
+  put('/proc/sys/kernel/watchdog_cpumask', value('irqaffinity'));
   put('/proc/1/status', `Name:\tsystemd\nCpus_allowed_list:\t${value('irqaffinity')}`);
   const [node = '', count = ''] = value('hugepages').split(':');
   const pool = `/sys/devices/system/node/node${node}/hugepages/hugepages-1048576kB`;
@@ -101,6 +102,7 @@ function addSystem(host: HostBuilder): void {
     watchdog: 1,
     nmi_watchdog: 1,
     soft_watchdog: 1,
+    watchdog_cpumask: '0-15',
     hung_task_timeout_secs: 120,
     sched_rt_runtime_us: 950000,
     timer_migration: 1,
@@ -253,7 +255,7 @@ function addMemory(host: HostBuilder): void {
   }
   host.set(
     '/proc/meminfo',
-    'MemTotal:       131370824 kB\nMemFree:        120240008 kB\nMemAvailable:   121102400 kB\nHugepagesize:       2048 kB\n',
+    'MemTotal:       131370824 kB\nMemFree:        120240008 kB\nMemAvailable:   121102400 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\nHugepagesize:       2048 kB\n',
   );
   host.set('/dev/hugepages', 'a folder');
   host.set(

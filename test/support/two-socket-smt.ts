@@ -169,6 +169,10 @@ function addProcessors(host: HostBuilder): void {
     ] as const
   ).entries()) {
     host.lines(`${cpu}/cpu0/cpuidle/state${index}`, { name, latency, disable });
+    // Of the isolated CPUs what a tuner has set: the others are as deep as they came.
+    for (const n of [...Array(15).keys()].flatMap((k) => [17 + k, 49 + k])) {
+      if (index > 0) host.lines(`${cpu}/cpu${n}/cpuidle/state${index}`, { disable });
+    }
   }
   for (let n = 0; n < 64; n++) {
     host.lines(`${cpu}/cpufreq/policy${n}`, {
@@ -238,7 +242,7 @@ function addMemory(host: HostBuilder): void {
   });
   host.set(
     '/proc/meminfo',
-    'MemTotal:       131738968 kB\nMemFree:        89320136 kB\nMemAvailable:   90102400 kB\nHugepagesize:    1048576 kB\n',
+    'MemTotal:       131738968 kB\nMemFree:        89320136 kB\nMemAvailable:   90102400 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\nHugepagesize:    1048576 kB\n',
   );
   host.set(
     '/proc/mounts',

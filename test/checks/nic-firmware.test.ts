@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeFirmware } from '../../src/checks/firmware.ts';
+import { judgeFirmware } from '../../src/checks/nic-firmware.ts';
 import type { ResolvedNic } from '../../src/profile/resolved.ts';
 import { factsOf, known, pciFunction, theValue, withFiles } from '../support/hosts.ts';
 
