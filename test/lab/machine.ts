@@ -180,9 +180,9 @@ export class Machine {
   }
 
   /** Whether programs can be run in it. */
-  async lives(): Promise<boolean> {
+  async lives(timeout?: number): Promise<boolean> {
     try {
-      await this.ask('guest-ping', {});
+      await this.ask('guest-ping', {}, timeout);
       return true;
     } catch {
       return false;
