@@ -1,4 +1,5 @@
 import { nearest } from '../formats/nearest.ts';
+import { CHECK_FORMATS } from '../report/check-formats.ts';
 import { wrap } from '../report/terminal.ts';
 import { usageError } from './arguments.ts';
 
@@ -34,7 +35,11 @@ const OPTIONS = {
   list: { help: 'show the runs' },
   'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
-  report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
+  format: { value: Object.keys(CHECK_FORMATS).join('|'), help: 'how to give the result (default: text)' },
+  report: {
+    value: 'FILE',
+    help: 'also write a full report; as JSON or a page when FILE ends in .json or .html',
+  },
   measure: { value: 'TIME', help: 'also drive packets for TIME, such as 10s' },
   embedded: { help: 'drive packets on a veth pair in a namespace: no NIC, no privilege' },
   iface: { value: 'NAME', help: 'drive packets on this interface, which keeps its kernel driver' },
@@ -75,7 +80,7 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['profile', 'user', 'root', 'measure', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'measure', 'format', 'output', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   validate: {

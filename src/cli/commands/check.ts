@@ -2,13 +2,13 @@ import { judge, verdictOf } from '../../checks/index.ts';
 import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
-import { renderCheck } from '../../report/check-text.ts';
-import type { CheckReport } from '../../report/report.ts';
+import { CHECK_FORMATS, type CheckFormatName, checkFormat } from '../../report/check-formats.ts';
+import type { CheckReport, FullReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
 import type { CommandRunner, Context } from '../context.ts';
-import { writeFullReport } from '../full-report.ts';
+import { withIdentity, writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
-import { checkWritable } from '../output.ts';
+import { checkWritable, writeResult } from '../output.ts';
 import { readProfile } from '../read-profile.ts';
 import { lookAsUser } from '../service-account.ts';
 import { milliseconds } from '../stdio.ts';
@@ -17,16 +17,17 @@ import { VERSION } from '../version.ts';
 export const runCheck: CommandRunner = async (context) => {
   const { values, out, style, now } = context;
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
+  const format = formatOf(values);
+  const whole = values.report !== undefined || checkFormat(format).whole === true;
   const duration = values.measure === undefined ? undefined : measuringTime(values);
-  if (values.report !== undefined) checkWritable(values.report);
+  for (const file of [values.report, values.output]) if (file !== undefined) checkWritable(file);
   const profile = values.profile === undefined ? undefined : await readProfile(values.profile);
   // A report is to hold all that can be seen.
-  const look = values.report === undefined ? ({ quick: true } as const) : {};
   const host = openReadHost(heading.root);
-  const { facts, times } = observe(host, milliseconds, look);
+  const { facts, times } = observe(host, milliseconds, whole ? {} : { quick: true });
   const asUser = lookAsUser(host, facts, profile, values.user);
   const findings = [...judge(facts), ...(asUser?.findings ?? [])];
-  const report: CheckReport = {
+  const check: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
     verdict: verdictOf(findings),
@@ -35,22 +36,38 @@ export const runCheck: CommandRunner = async (context) => {
   if (duration !== undefined) {
     const { result, finding } = await measure(duration, context);
     findings.push(finding);
-    report.verdict = verdictOf(findings);
-    if (result !== undefined) report.validation = result;
+    check.verdict = verdictOf(findings);
+    if (result !== undefined) check.validation = result;
   }
-  if (values.json === undefined) out(renderCheck(report, style, values.verbose !== undefined));
-  else out(`${JSON.stringify(report, null, 2)}\n`);
+  const seen: FullReport = {
+    schema: 'bypass-setup/report@1',
+    probe: { schema: 'bypass-setup/probe@1', ...heading, facts, times },
+    ...(asUser === undefined ? {} : { account: asUser.account }),
+    check,
+  };
+  const report = whole ? await withIdentity(seen) : seen;
+  const render = await checkFormat(format).load();
+  const verbose = values.verbose !== undefined;
+  if (values.output === undefined) out(render(report, style, verbose));
+  else writeResult(values.output, render(report, { ...style, color: false }, verbose));
   if (values.report !== undefined) {
-    await writeFullReport(
-      values.report,
-      { schema: 'bypass-setup/probe@1', ...heading, facts, times },
-      report,
-      asUser?.account,
-    );
-    if (values.json === undefined) out(`Full report: ${values.report}\n`);
+    await writeFullReport(values.report, report);
+    if (format === 'text' && values.output === undefined) out(`Full report: ${values.report}\n`);
   }
-  return report.verdict === 'ready' ? EXIT.ok : EXIT.differs;
+  return check.verdict === 'ready' ? EXIT.ok : EXIT.differs;
 };
+
+function formatOf({ format, json }: Context['values']): CheckFormatName {
+  if (format === undefined) return json === undefined ? 'text' : 'json';
+  if (!Object.hasOwn(CHECK_FORMATS, format)) {
+    const known = Object.keys(CHECK_FORMATS).join(', ');
+    throw usageError('--format', `${JSON.stringify(format)} is none of ${known}`);
+  }
+  if (json !== undefined && format !== 'json') {
+    throw usageError('--json', `is not --format ${format}`, 'give one of the two');
+  }
+  return format as CheckFormatName;
+}
 
 function measuringTime({ measure: text, root }: Context['values']): number {
   if (root !== undefined && root !== '/') {
