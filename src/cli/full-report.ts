@@ -1,4 +1,3 @@
-import { identify } from '../probes/identity.ts';
 import { renderCheck } from '../report/check-text.ts';
 import { renderProbe } from '../report/probe-text.ts';
 import type { FullReport } from '../report/report.ts';
@@ -6,17 +5,7 @@ import type { Style } from '../report/terminal.ts';
 import { renderValidation } from '../report/validate-text.ts';
 import { writeResult } from './output.ts';
 
-/** How long the decoration of a report may take. */
-const IDENTITY_PATIENCE_MS = 2000;
-
 const PAGE: Style = { color: false, width: 100 };
-
-/** The report with the machine's own names for itself, which only the running machine can give. */
-export async function withIdentity(report: FullReport): Promise<FullReport> {
-  if (report.probe.root !== '/') return report;
-  const identity = await identify(IDENTITY_PATIENCE_MS);
-  return identity === undefined ? report : { ...report, identity };
-}
 
 /** Everything that was seen and judged, in one file: JSON or a page when its name ends so, else text. */
 export async function writeFullReport(file: string, report: FullReport): Promise<void> {

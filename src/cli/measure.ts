@@ -12,6 +12,18 @@ export interface Measurement {
 const WHY = 'a host that is set up and does not carry packets is not ready';
 const RESULT = { ready: 'pass', 'not-ready': 'fail', 'cannot-know': 'unknown' } as const;
 
+/** What stands in its place when there is no time left for it. */
+export function notMeasured(seconds: number): Measurement {
+  const finding: Finding = {
+    ...{ check: 'data-path', subject: 'host', why: WHY },
+    result: 'unknown',
+    sentence: `the deadline left no time to drive packets for ${seconds} s`,
+    evidence: [{ path: '--deadline', value: 'over' }],
+    remedy: 'allow more time',
+  };
+  return { result: undefined, finding };
+}
+
 /** The dynamic proof: what the validator saw, as one finding. Where it cannot run, that is unknown and not a failure. */
 export async function measure(seconds: number, context: Context): Promise<Measurement> {
   const heading = { check: 'data-path', subject: 'host', why: WHY };

@@ -35,6 +35,10 @@ const OPTIONS = {
   list: { help: 'show the runs' },
   'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
+  deadline: {
+    value: 'TIME',
+    help: 'look at the host for no longer than TIME, such as 5s; the rest is unknown',
+  },
   format: { value: Object.keys(CHECK_FORMATS).join('|'), help: 'how to give the result (default: text)' },
   report: {
     value: 'FILE',
@@ -80,7 +84,7 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['profile', 'user', 'root', 'measure', 'format', 'output', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'measure', 'deadline', 'format', 'output', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   validate: {

@@ -1,11 +1,10 @@
 import { type Duty, judgeServiceAccount } from '../checks/service-account.ts';
-import type { ReadHost } from '../host/host.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
-import { readServiceAccount } from '../probes/service-account.ts';
 import { resolveProfile } from '../profile/resolve.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
+import type { Sight } from './sight.ts';
 
 interface Judged {
   readonly account: ServiceAccount;
@@ -13,17 +12,18 @@ interface Judged {
 }
 
 /** Looks at the host as the account that --user or the profile names would; nothing where neither names one. */
-export function lookAsUser(
-  host: ReadHost,
+export async function lookAsUser(
+  sight: Sight,
   facts: Facts,
   profile: Profile | undefined,
   user: string | undefined,
-): Judged | undefined {
+): Promise<Judged | undefined> {
   const resolved = profile && resolveProfile(profile, facts);
   const named = user ?? resolved?.service?.user;
   if (named === undefined) return undefined;
   const duty: Duty = { user: named, ...(resolved && dutyOf(resolved, facts)) };
-  const account = readServiceAccount(host, facts, duty.user, duty.unit);
+  const { unit } = duty;
+  const account = await sight.account({ facts, user: named, ...(unit === undefined ? {} : { unit }) });
   return { account, findings: judgeServiceAccount(facts, account, duty) };
 }
 

@@ -82,7 +82,9 @@ function family(name: string, help: string, samples: readonly Sample[]): string 
 
 function label(text: string): string {
   const characters = [...plain(text)];
-  return characters.length <= LABEL_LIMIT ? characters.join('') : `${characters.slice(0, LABEL_LIMIT - 1).join('')}…`;
+  return characters.length <= LABEL_LIMIT
+    ? characters.join('')
+    : `${characters.slice(0, LABEL_LIMIT - 1).join('')}…`;
 }
 
 /** github.com/prometheus/docs, exposition_formats.md: backslash, quote and line feed; plain() has taken the last. */
