@@ -141,7 +141,8 @@ function wrongTrial(text: string, line: string | undefined, order: Order): strin
 
 async function forgetTrial(host: Host, { before }: Order): Promise<void> {
   const now = grubEnvironment(host.readText(ENVIRONMENT) ?? '').get('next_entry');
-  if (now === TRIAL_ENTRY && before.next !== TRIAL_ENTRY) {
+  // GRUB empties it before it boots what it names (00_header).
+  if ((now === TRIAL_ENTRY || now === '') && before.next !== now) {
     const words = before.next === null ? ['unset', 'next_entry'] : ['set', `next_entry=${before.next}`];
     await run(host, ['grub-editenv', ENVIRONMENT, ...words]);
   }
