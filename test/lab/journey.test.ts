@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { CheckReport } from '../../src/report/report.ts';
 import { NICS } from './hardware.ts';
 import { probe, tool, useMachine } from './lab.ts';
-import { type Machine, until } from './machine.ts';
+import { type Machine, sleep, until } from './machine.ts';
 import { arping } from './nics.ts';
 import { stateOf } from './state.ts';
 
@@ -46,8 +46,8 @@ async function bootLine(): Promise<string> {
   return (await machine().must('cat /proc/cmdline')).trim();
 }
 
-/** The last that the initramfs says, before it hands over to init=. */
-const HANDED_OVER = /init-bottom \.\.\. done/;
+/** The last that the initramfs does, before it hands over to init=. */
+const HANDED_OVER = /Running \/scripts\/init-bottom/;
 
 /** The boot that is up; `old` while none answers. */
 async function bootOr(old: string): Promise<string> {
@@ -134,6 +134,8 @@ test('[J2] a boot line that panics, and one that hangs: the next boot is the old
     await machine().must('(sleep 0.2; systemctl reboot) >/dev/null 2>&1 &');
     if (hangs) {
       await until('its init is started', async () => HANDED_OVER.test(machine().serialLog().slice(said)));
+      await sleep(5000);
+      expect(await machine().lives(3000)).toBe(false);
       await machine().cutPower();
       await machine().start();
     } else await until('another boot is up', async () => (await bootOr(old)) !== old, 240);
