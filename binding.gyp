@@ -22,6 +22,7 @@
           "sources": [
             "src/native/addon.cc",
             "src/native/clock.cc",
+            "src/native/counters.cc",
             "src/native/cpus.cc",
             "src/native/judge.cc",
             "src/native/link.cc",

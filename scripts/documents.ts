@@ -5,8 +5,10 @@ import { planDocumentSchema } from '../src/plan/document.ts';
 import { profileSchema } from '../src/profile/schema.ts';
 import {
   applyReportSchema,
+  baselineSchema,
   checkReportSchema,
   explainReportSchema,
+  fleetReportSchema,
   fullReportSchema,
   probeReportSchema,
   resumeReportSchema,
@@ -22,6 +24,8 @@ const documents = {
   probe: probeReportSchema,
   check: checkReportSchema,
   report: fullReportSchema,
+  baseline: baselineSchema,
+  fleet: fleetReportSchema,
   validate: validateResult,
   plan: planDocumentSchema,
   apply: applyReportSchema,

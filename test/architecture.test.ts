@@ -79,7 +79,12 @@ describe('lists that a reader must be able to trust', () => {
     [
       'src/checks',
       'src/checks/index.ts',
-      ['define', 'evidence', 'index', 'isolated', 'nic', 'service-account', 'setting'],
+      [
+        ...['define', 'evidence', 'index', 'isolated', 'measured', 'nic', 'nic-firmware', 'promises'],
+        ...['service-account', 'setting'],
+        // A host beside itself at another time, and beside others.
+        ...['record', 'drift', 'adoption', 'fleet'],
+      ],
     ],
     [
       'src/actions',

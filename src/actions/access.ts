@@ -44,14 +44,17 @@ export function vfioNicsOf(context: PlanContext): Nic[] {
 }
 
 /**
- * The number of a group differs from boot to boot, so the rule asks which device is in it. %n is 85 of `85` and of
- * `noiommu-85` (udev(7)). The alias gives systemd a unit that another one can wait for.
+ * The number of a group differs from boot to boot, so the rule asks which device is in it. udev has no %n for a name of
+ * digits alone such as `85` (systemd, device_set_sysname_and_sysnum); of `noiommu-85` it is 85. The alias gives systemd a
+ * unit that another one can wait for.
  */
 function rules(nics: readonly Nic[], group: string): WantedFile {
-  const lines = nics.map(
-    ({ found: { address } }) =>
-      `SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/%n/devices/${address}", ` +
-      `GROUP="${group}", MODE="0660", TAG+="systemd", ENV{SYSTEMD_ALIAS}+="${alias(address)}"\n`,
+  const lines = nics.flatMap(({ found: { address } }) =>
+    ['%k', '%n'].map(
+      (number) =>
+        `SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/${number}/devices/${address}", ` +
+        `GROUP="${group}", MODE="0660", TAG+="systemd", ENV{SYSTEMD_ALIAS}+="${alias(address)}"\n`,
+    ),
   );
   return {
     path: OWN.udev,

@@ -32,6 +32,8 @@ type Before = {
 type After = {
   /** null: the kernel's own, whichever it is. */
   readonly driver: string | null;
+  /** The files of `persist` bind it in the next boot, and nothing before. */
+  readonly atBoot?: true;
 };
 
 /** Its targets are PCI addresses, or `0000:af:00.0/virtfn3` of what may not be there before the plan is applied. */
@@ -41,7 +43,8 @@ export function bindingAction(name: string, sleep: Sleep, plan: Action['plan']):
     plan,
 
     async apply(change, host) {
-      const { driver } = change.after as After;
+      const { driver, atBoot } = change.after as After;
+      if (atBoot) return;
       const before = change.before as Before;
       const address = addressOf(host, change.target);
       if (address === undefined)
@@ -58,13 +61,20 @@ export function bindingAction(name: string, sleep: Sleep, plan: Action['plan']):
     verify(change, host) {
       const address = addressOf(host, change.target);
       if (address === undefined) return `${change.target} is not there`;
-      return wrongDriver(host, address, (change.after as After).driver);
+      return stillWaits(change, host)
+        ? undefined
+        : wrongDriver(host, address, (change.after as After).driver);
+    },
+
+    inForce(change, host) {
+      return wrongDriver(host, change.target, (change.after as After).driver);
     },
 
     async revert(change, host) {
       const before = change.before as Before;
       const address = addressOf(host, change.target);
-      if (address === undefined) return;
+      // What became of the interface of one that never left is not ours.
+      if (address === undefined || stillWaits(change, host)) return;
       await bringBack(host, address, before, sleep);
       await restoreOwner(host, address, before.owner);
       await restoreInterfaces(host, address, before.interfaces, sleep);
@@ -75,9 +85,18 @@ export function bindingAction(name: string, sleep: Sleep, plan: Action['plan']):
       // A virtual function is gone with the others, which is what was before; a NIC was taken out.
       if (address === undefined)
         return change.target.includes('/') ? undefined : `${change.target} is not there`;
+      if (stillWaits(change, host)) return undefined;
       return notBefore(host, address, change.before as Before);
     },
   };
+}
+
+/** One for the next boot that is on the driver that it had: that boot has not been, could not bind it, or is undone. */
+function stillWaits(
+  { before, after, target }: Pick<Step, 'before' | 'after' | 'target'>,
+  host: ReadHost,
+): boolean {
+  return (after as After).atBoot === true && currentDriver(host, target) === (before as Before).driver;
 }
 
 function addressOf(host: ReadHost, target: string): string | undefined {
@@ -92,6 +111,7 @@ export function bindingStep(
   target: string,
   found: PciFunction | undefined,
   wanted: string | null,
+  when: 'now' | 'next boot' = 'now',
 ): Step {
   const old = found?.driver.value ?? null;
   const before: Before = {
@@ -101,6 +121,18 @@ export function bindingStep(
     interfaces: found === undefined ? [] : interfaceStates(context, found),
     owner: nodeOwner(context, found),
   };
+  if (when === 'next boot') {
+    const after: After = { driver: wanted, atBoot: true };
+    return {
+      target,
+      before,
+      after,
+      scope: 'persistent',
+      effect: 'reboot',
+      summary: `bind to ${wanted} with the next boot (${old ?? 'no driver'} until then)`,
+      commands: [],
+    };
+  }
   const after: After = { driver: wanted };
   return {
     target,

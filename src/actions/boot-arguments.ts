@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { foreignArguments, mergeArguments, ownArguments, spelledAs } from '../formats/boot-line.ts';
+import {
+  foreignArguments,
+  lostArguments,
+  mergeArguments,
+  ownArguments,
+  spelledAs,
+} from '../formats/boot-line.ts';
 import { OWN } from '../formats/own-files.ts';
 import { ToolError } from '../host/errors.ts';
 import { type BootMemory, bootMemory, unknownArguments, wantedArguments } from '../plan/boot-arguments.ts';
@@ -55,7 +61,12 @@ export const bootArgumentsAction = defineAction({
     const kind = LOADERS[loader.value];
     const managed = found.filter(({ managed, isDefault }) => managed && (isDefault || !kind.onlyDefault));
     const unchanged = managed.length > 0 && managed.every(({ line }) => isRight(line));
-    if (unchanged && (memory === undefined || memory.arguments.join(' ') === wanted.join(' '))) return [];
+    if (unchanged && (memory === undefined || memory.arguments.join(' ') === wanted.join(' '))) {
+      const missing = lostArguments(running, wanted);
+      if (missing.length > 0)
+        note(`in the boot line, and in force from the next boot on: ${missing.join(' ')}`);
+      return [];
+    }
     if (!unchanged && memory !== undefined && memory.arguments.join(' ') === wanted.join(' ')) {
       const why = keptFrom(memory, context, running);
       if (why !== undefined) {

@@ -89,7 +89,8 @@ export const irqAffinityAction = defineAction({
 
   async revert(change, host) {
     const { each, refused } = change.before as Before;
-    if (isLater(host, change.before as Before)) return;
+    // What this boot's unit was refused (isolation-script.ts).
+    if (isLater(host, change.before as Before)) return keepRefused(host, KEY, null);
     for (const [irq, list] of Object.entries(each)) {
       const now = listOf(host, irq);
       if (now !== undefined && now !== list) tryWrite(host, pathOf(irq), list, UNMOVABLE);

@@ -11,7 +11,10 @@ interface Work {
   readonly partition?: string;
 }
 
-/** POSIX sh. A kernel that refuses to move an interrupt manages it itself: that is no failure. */
+/**
+ * POSIX sh. A kernel that refuses to move an interrupt manages it itself: that is no failure, and kept as `apply` keeps it
+ * (refused.ts), so that a plan does not ask for it again.
+ */
 export function isolationScript({ attributes, interrupts, partition }: Work): string {
   return [
     `#!/bin/sh\n${HEADER}root=$BYPASS_SETUP_ROOT\nfailed=0\n`,
@@ -64,11 +67,19 @@ moved() {
 
 last=
 touched=0
+refused=
 for file in "$root"/proc/irq/*/smp_affinity_list; do
   read -r list <"$file" || continue
   # Most have the same.
   [ "$list" = "$last" ] || moved "$list"
   last=$list
-  [ "$touched" = 0 ] || { echo "$left" >"$file"; } 2>/dev/null || :
+  [ "$touched" = 0 ] || { echo "$left" >"$file"; } 2>/dev/null || {
+    irq=\${file%/*}
+    refused="$refused\${irq##*/} EIO\\n"
+  }
 done
+if [ -n "$refused" ]; then
+  mkdir -p "$root/run/bypass-setup/refused"
+  printf "$refused" >"$root/run/bypass-setup/refused/irq-affinity"
+fi
 `;

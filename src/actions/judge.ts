@@ -1,5 +1,6 @@
-import { groupObstacles, isUserspace, TWIN_PORTS } from '../formats/nic-drivers.ts';
+import { groupObstacles, interruptsUnderVfio, isUserspace, TWIN_PORTS } from '../formats/nic-drivers.ts';
 import type { ToolError } from '../host/errors.ts';
+import { iommuToCome } from '../plan/iommu.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { Identity } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
@@ -72,10 +73,10 @@ function permanent(found: PciFunction, { facts }: PlanContext): string | undefin
  * devices of a group a process has open cannot be seen, so that none is taken from the group or put to it.
  */
 export function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
-  const { holders, vfioNodes } = facts.userspaceIo;
+  const { holders, vfioNodes, uioNodes } = facts.userspaceIo;
   const group = found.iommuGroup.value;
-  const nodes = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
-  const open = (vfioNodes.value ?? []).some(({ path }) => nodes.includes(path));
+  const groupNodes = [`/dev/vfio/${group}`, `/dev/vfio/noiommu-${group}`];
+  const open = (vfioNodes.value ?? []).some(({ path }) => groupNodes.includes(path));
   const driver = found.driver.value;
   if (!open && !isUserspace(driver)) return;
   if (holders.absent !== undefined) {
@@ -86,9 +87,12 @@ export function refuseHeld(found: PciFunction, { facts }: PlanContext): void {
       'run as root',
     );
   }
-  // Which /dev/uioN and which /dev/vfio/devices/vfioN is whose no fact tells, so any of them counts.
-  const others = driver === 'vfio-pci' ? /devices/ : isUserspace(driver) ? /uio/ : /(?!)/;
-  const holder = holders.value.find(({ path }) => nodes.includes(path) || others.test(path));
+  const own = uioNodes.value?.filter(({ pci }) => pci === found.address).map(({ path }) => path) ?? [];
+  const nodes = [...groupNodes, ...own];
+  // Which /dev/vfio/devices/vfioN is whose no fact tells, nor of a uio device that was not found: any of them counts.
+  const others =
+    driver === 'vfio-pci' ? /devices/ : isUserspace(driver) && own.length === 0 ? /uio/ : undefined;
+  const holder = holders.value.find(({ path }) => nodes.includes(path) || others?.test(path));
   if (holder !== undefined) throw held(found.address, holder);
 }
 
@@ -127,11 +131,11 @@ function judgeVfio(nic: Nic, nics: readonly Nic[], { facts }: PlanContext): void
   );
 }
 
-/** What the host must have for a driver, whichever function it is for. True when an IOMMU will protect it. */
+/** What the host must have for a driver, whichever function it is for. True when the IOMMU of now will protect it. */
 export function judgeHost(
   { nic, found }: Nic,
   driver: string,
-  { facts }: PlanContext,
+  { facts, profile }: PlanContext,
   note: (sentence: string) => void,
 ): boolean {
   const { address } = found;
@@ -142,11 +146,13 @@ export function judgeHost(
   const { units, interruptRemapping } = facts.iommu;
   if (units.absent === 'missing') {
     if (!nic.allowNoIommu) {
+      const coming = iommuToCome(facts, profile);
+      if (coming.nextBoot !== undefined) return false;
       throw refused(
         'IOMMU_OFF',
         address,
-        'the IOMMU is off, so vfio-pci could not protect memory from it',
-        'turn it on (VT-d or AMD-Vi in the firmware, intel_iommu=on), or set allow-no-iommu for this NIC',
+        `${coming.why}, so vfio-pci could not protect memory from it`,
+        `${coming.remedy}; or accept that the NIC can write to all memory, with "allow-no-iommu: true"`,
       );
     }
     refuseLocked(address, 'vfio without an IOMMU', facts);
@@ -155,19 +161,24 @@ export function judgeHost(
   if (units.absent !== undefined) {
     throw refused('IOMMU_UNKNOWN', address, `whether the IOMMU is on cannot be read: ${units.reason}`);
   }
-  if (interruptRemapping.value !== true) {
-    const why =
-      interruptRemapping.absent === undefined
-        ? 'the platform does not remap interrupts'
-        : `whether interrupts are remapped cannot be read (${interruptRemapping.reason})`;
-    throw refused(
-      'NO_INTERRUPT_REMAPPING',
-      address,
-      `${why}; vfio refuses to open such a device`,
-      'turn on interrupt remapping (x2APIC, VT-d) in the firmware; in QEMU: intel-iommu,intremap=on',
-    );
+  const { allowUnsafeInterrupts } = facts.userspaceIo;
+  const interrupts = interruptsUnderVfio(interruptRemapping.value, allowUnsafeInterrupts.value);
+  if (interrupts === 'remapped') return true;
+  const why =
+    interruptRemapping.absent === undefined
+      ? 'the platform does not remap interrupts'
+      : `whether interrupts are remapped cannot be read (${interruptRemapping.reason})`;
+  if (interrupts === 'allowed') {
+    note(`${address}: ${why}; ${allowUnsafeInterrupts.from} accepts that the device can raise any interrupt`);
+    return true;
   }
-  return true;
+  throw refused(
+    'NO_INTERRUPT_REMAPPING',
+    address,
+    `${why}; vfio refuses to open such a device`,
+    'turn on interrupt remapping (x2APIC, VT-d) in the firmware; in QEMU: intel-iommu,intremap=on; ' +
+      'or accept that risk: modprobe vfio_iommu_type1 allow_unsafe_interrupts=1',
+  );
 }
 
 function judgeUio(

@@ -1,4 +1,5 @@
 import { BIFURCATED, isUserspace, SOLARFLARE } from '../formats/nic-drivers.ts';
+import { iommuToCome } from '../plan/iommu.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { ResolvedNic, UserspaceDriver } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
@@ -70,7 +71,18 @@ export function userspaceNicsOf(context: PlanContext): Nic[] {
   return nicsOf(context).filter(({ wanted }) => wanted !== null);
 }
 
-/** Those that the kernel still has. */
+/**
+ * Nothing is bound while there is no IOMMU. Where this profile turns it on with the next boot, the files of `persist` bind
+ * the NIC in that boot; virtual functions, which no boot makes, wait for the apply after it.
+ */
+export function waitsForIommu({ nic, found, wanted }: Nic, { facts, profile }: PlanContext): boolean {
+  if (facts.iommu.units.absent !== 'missing' || nic.allowNoIommu) return false;
+  const own = wanted === 'vfio-pci' && found.driver.value !== wanted;
+  const vfs = (nic.vfs ?? []).some(({ driver }) => driver === 'vfio-pci');
+  return (own || vfs) && iommuToCome(facts, profile).nextBoot !== undefined;
+}
+
+/** Those that the kernel still has, also where it keeps them until the next boot. */
 export function leavingNicsOf(context: PlanContext): Nic[] {
   return userspaceNicsOf(context).filter(({ found, wanted }) => found.driver.value !== wanted);
 }

@@ -2,6 +2,7 @@ import { OWN } from '../formats/own-files.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import { accessAction, vfioNicsOf } from './access.ts';
 import { defineAction, type PlanContext } from './define.ts';
+import { waitsForIommu } from './nics.ts';
 import { run } from './run.ts';
 import { staysWithKernel, wantedVfsOf } from './vf.ts';
 import { type NodeOwner, nodeOf, nodeOwner, restoreOwner, wrongOwner } from './vfio-node.ts';
@@ -67,5 +68,6 @@ function functionsOf(context: PlanContext): { target: string; found: PciFunction
   const virtual = wantedVfsOf(context).filter(
     (vf) => vf.settings.driver === 'vfio-pci' && !staysWithKernel(vf),
   );
-  return [...vfioNicsOf(context).map(({ found }) => ({ target: found.address, found })), ...virtual];
+  const bound = vfioNicsOf(context).filter((nic) => !waitsForIommu(nic, context));
+  return [...bound.map(({ found }) => ({ target: found.address, found })), ...virtual];
 }

@@ -4,6 +4,7 @@ import { type BootNic, bootScript } from './boot-script.ts';
 import type { PlanContext } from './define.ts';
 import { defineFileAction, HEADER, hasSystemd, type WantedFile } from './file.ts';
 import { kernelDriver, type Nic, permanentAddress, userspaceNicsOf } from './nics.ts';
+import { refused } from './run.ts';
 
 /** Files that make the NICs leave the kernel again at every boot, keyed by what they are and not by their slot alone. */
 export const persistAction = defineFileAction({
@@ -50,6 +51,11 @@ function wanted(context: PlanContext): WantedFile[] {
 function bootNic(nic: Nic, context: PlanContext): BootNic {
   const { found } = nic;
   const { identity } = nic.nic;
+  // The script would be one for a NIC that has none, and so weaker.
+  if (found.serial.absent !== undefined && found.serial.absent !== 'missing') {
+    const what = `whether it has a serial number cannot be read: ${found.serial.reason}`;
+    throw refused('NIC_SERIAL_UNKNOWN', found.address, what, 'run as root');
+  }
   const peers = (context.facts.pci.networkFunctions.value ?? []).filter(
     ({ vendor, device }) => vendor === found.vendor && device === found.device,
   );

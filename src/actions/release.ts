@@ -3,7 +3,7 @@ import type { Host } from '../host/host.ts';
 import { currentDriver } from './binding.ts';
 import type { Action, PlanContext } from './define.ts';
 import { type InterfaceState, interfaceStates, isUp, missing, restoreInterfaces } from './interface.ts';
-import { leavingNicsOf } from './nics.ts';
+import { leavingNicsOf, waitsForIommu } from './nics.ts';
 import { refused, run } from './run.ts';
 import type { Sleep } from './sleep.ts';
 
@@ -19,7 +19,10 @@ export function releaseAction(sleep: Sleep): Action {
   return {
     name: 'release',
 
-    plan: (context) => leavingNicsOf(context).flatMap((nic) => releaseStep(context, nic.found)),
+    plan: (context) =>
+      leavingNicsOf(context)
+        .filter((nic) => !waitsForIommu(nic, context))
+        .flatMap((nic) => releaseStep(context, nic.found)),
 
     async apply(change, host) {
       const { interfaces, networkManager } = change.before as Before;

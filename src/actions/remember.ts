@@ -30,11 +30,14 @@ function wanted(context: PlanContext): WantedFile[] {
     const driver = kernelDriver(found);
     const name = found.interfaces[0] ?? found.remembered.value?.interface ?? '';
     if (driver === null) return [];
+    const own = context.facts.network.interfaces.value?.find((entry) => entry.name === name);
+    const firmware = own?.firmware.value ?? found.remembered.value?.firmware;
     const { vendor, device, subsystem, serial } = nic.nic.identity;
     const entry = {
       driver,
       address: permanentAddress(nic, context) ?? '',
       interface: name,
+      ...(firmware === undefined ? {} : { firmware }),
       vendor,
       device,
       ...(subsystem === undefined ? {} : { subsystem }),

@@ -5,7 +5,7 @@ import { defineAction, type Step } from './define.ts';
 import { writeToDevice } from './kernel-write.ts';
 import type { Nic } from './nics.ts';
 import { refused } from './run.ts';
-import { physicalNicsOf, refuseIndexes } from './vf.ts';
+import { physicalNicsOf, refuseIndexes, waitingNicsOf } from './vf.ts';
 
 type Before = { readonly count: number; readonly autoprobe: boolean | null };
 
@@ -19,6 +19,11 @@ export const vfCountAction = defineAction({
   name: 'vf-count',
 
   plan(context, note) {
+    for (const { found } of waitingNicsOf(context)) {
+      note(
+        `${found.address}: its virtual functions are made by "bypass-setup apply" after the next boot, which turns the IOMMU on`,
+      );
+    }
     const steps = physicalNicsOf(context).flatMap(countStep);
     if (steps.length > 0 && context.profile.persistent) {
       note('virtual functions are gone after a reboot: "bypass-setup apply" makes them again');

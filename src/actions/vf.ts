@@ -2,7 +2,7 @@ import { BIFURCATED } from '../formats/nic-drivers.ts';
 import type { PciFunction } from '../probes/facts.ts';
 import type { VfSettings } from '../profile/resolved.ts';
 import type { PlanContext } from './define.ts';
-import { kernelDriver, type Nic, nicsOf } from './nics.ts';
+import { kernelDriver, type Nic, nicsOf, waitsForIommu } from './nics.ts';
 import { refused } from './run.ts';
 
 /** A virtual function that the profile describes, as it is now if it is there. */
@@ -14,8 +14,17 @@ export interface WantedVf {
   readonly found: PciFunction | undefined;
 }
 
-/** Physical functions of which the profile names virtual ones. */
+/** Physical functions of which the profile names virtual ones, that can be made in this boot. */
 export function physicalNicsOf(context: PlanContext): Nic[] {
+  return withVirtual(context).filter((nic) => !waitsForIommu(nic, context));
+}
+
+/** Those of which they can be made only after the next boot. */
+export function waitingNicsOf(context: PlanContext): Nic[] {
+  return withVirtual(context).filter((nic) => waitsForIommu(nic, context));
+}
+
+function withVirtual(context: PlanContext): Nic[] {
   return nicsOf(context).filter(({ nic }) => (nic.vfs?.length ?? 0) > 0);
 }
 

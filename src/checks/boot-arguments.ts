@@ -1,5 +1,6 @@
 import { lostArguments } from '../formats/boot-line.ts';
 import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
+import { isUserspace } from '../formats/nic-drivers.ts';
 import { OWN } from '../formats/own-files.ts';
 import type { BootMemory } from '../plan/boot-arguments.ts';
 import { bootMemory } from '../plan/boot-arguments.ts';
@@ -14,7 +15,12 @@ const WHY =
 export const bootArgumentsCheck = defineCheck('boot-arguments', WHY, (facts) => {
   const memory = bootMemory(facts.ownFiles.files);
   if (memory === undefined || memory.arguments.length === 0) return judgeForeign(facts);
-  return [judgeRunning(memory, facts), ...judgeEntries(memory, facts), ...judgeEffect(memory, facts)];
+  return [
+    judgeRunning(memory, facts),
+    ...judgeEntries(memory, facts),
+    ...judgeSource(facts),
+    ...judgeEffect(memory, facts),
+  ];
 });
 
 /** Nothing of ours: only whether the next boot will be as this one. */
@@ -140,6 +146,21 @@ function judgeEntries(memory: BootMemory, { bootLoader, ownFiles }: Facts): Judg
   ];
 }
 
+/** grub-mkconfig writes all entries anew with each kernel, from this file among others. */
+function judgeSource({ bootLoader, ownFiles }: Facts): Judgement[] {
+  const source = ownFiles.files[OWN.grubDefault];
+  if (bootLoader.loader.value !== 'grub-debian' || source?.absent !== 'missing') return [];
+  return [
+    {
+      subject: OWN.grubDefault,
+      result: 'fail',
+      sentence: 'is gone: the next kernel update writes entries without these arguments',
+      evidence: [evidence(source, 'the arguments')],
+      remedy: 'bypass-setup undo, and apply again',
+    },
+  ];
+}
+
 /** [E15] What no other check looks at. */
 function judgeEffect(memory: BootMemory, { kernel, iommu }: Facts): Judgement[] {
   const line = parseCommandLine(kernel.commandLine.value ?? '');
@@ -148,7 +169,7 @@ function judgeEffect(memory: BootMemory, { kernel, iommu }: Facts): Judgement[] 
   const translated = iommu.groups.value.filter(
     ({ type, members }) =>
       (type.value ?? '').startsWith('DMA') &&
-      members.some(({ driver }) => driver !== null && driver !== 'vfio-pci'),
+      members.some(({ driver }) => driver !== null && !isUserspace(driver)),
   );
   if (translated.length === 0) return [];
   return [

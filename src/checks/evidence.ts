@@ -23,3 +23,10 @@ export function evidence<T>(
 export function userspaceNics(functions: Fact<PciFunction[]>): PciFunction[] {
   return (functions.value ?? []).filter((nic) => isUserspace(nic.driver.value));
 }
+
+/** Those and what a profile names. */
+export function dataNics(functions: Fact<PciFunction[]>, named: readonly string[]): PciFunction[] {
+  return (functions.value ?? []).filter(
+    (nic) => isUserspace(nic.driver.value) || named.includes(nic.address),
+  );
+}

@@ -11,18 +11,22 @@ import { idleStatesCheck } from './idle-states.ts';
 import { interruptsCheck } from './interrupts.ts';
 import { iommuCheck } from './iommu.ts';
 import { isolationCheck } from './isolation.ts';
+import { kernelCheck } from './kernel.ts';
 import { kernelWorkCheck } from './kernel-work.ts';
 import { memoryChannelsCheck } from './memory-channels.ts';
 import { nicDriverCheck } from './nic-driver.ts';
 import { pagingCheck } from './paging.ts';
+import { pcieCheck } from './pcie.ts';
 import { placementCheck } from './placement.ts';
 import { servicesCheck } from './services.ts';
 
 /** Every check, in the order a reader wants them: what must exist first, what spoils it last. */
 export const CHECKS: readonly Check[] = [
+  kernelCheck,
   bootArgumentsCheck,
   iommuCheck,
   nicDriverCheck,
+  pcieCheck,
   hugepagesCheck,
   isolationCheck,
   placementCheck,
@@ -38,8 +42,8 @@ export const CHECKS: readonly Check[] = [
   memoryChannelsCheck,
 ];
 
-export function judge(facts: Facts): Finding[] {
-  return CHECKS.flatMap((check) => check.judge(facts));
+export function judge(facts: Facts, named: readonly string[] = []): Finding[] {
+  return CHECKS.flatMap((check) => check.judge(facts, named));
 }
 
 /** Never greener than the evidence: one failure is "not-ready", one unknown is "cannot-know", and no pass is neither. */

@@ -1,3 +1,4 @@
+import { interruptsUnderVfio } from '../formats/nic-drivers.ts';
 import { defineCheck } from './define.ts';
 import { evidence } from './evidence.ts';
 
@@ -45,23 +46,26 @@ export const iommuCheck = defineCheck('iommu', WHY, ({ iommu, userspaceIo, machi
   }
   const sentence = `the IOMMU is on: ${units.value.join(', ')}, ${groups.value.length} groups`;
   const seen = [evidence(units, undefined, list), evidence(interruptRemapping, 'true')];
-  if (interruptRemapping.value === false) {
-    // drivers/vfio/vfio_iommu_type1.c, vfio_iommu_type1_attach_group(): EPERM unless the parameter allows it.
-    const unsafe = userspaceIo.allowUnsafeInterrupts.value === true;
+  const { allowUnsafeInterrupts } = userspaceIo;
+  const interrupts = interruptsUnderVfio(interruptRemapping.value, allowUnsafeInterrupts.value);
+  const unread = interruptRemapping.absent !== undefined;
+  if (interrupts === 'refused' || interrupts === 'allowed') {
+    const what = unread ? 'whether interrupts are remapped cannot be read' : 'interrupts are not remapped';
+    const then = interrupts === 'refused' ? 'so vfio hands out no NIC' : 'and vfio was told to do without';
     return [
       {
         subject: 'host',
-        result: unsafe ? 'warn' : 'fail',
-        sentence: `${sentence}; interrupts are not remapped${unsafe ? '' : ', so vfio hands out no NIC'}`,
-        evidence: [...seen, evidence(userspaceIo.allowUnsafeInterrupts)],
+        result: interrupts === 'refused' ? 'fail' : 'warn',
+        sentence: `${sentence}; ${what}, ${then}`,
+        evidence: [...seen, evidence(allowUnsafeInterrupts)],
         remedy:
           'turn on interrupt remapping (x2APIC) in the firmware and drop intremap=off from the boot line',
       },
     ];
   }
-  if (interruptRemapping.absent !== undefined) {
-    const unread = `${sentence}; whether interrupts are remapped cannot be read`;
-    return [{ subject: 'host', result: 'unknown', sentence: unread, evidence: seen, remedy: 'run as root' }];
+  if (interrupts === 'unknown') {
+    const why = `${sentence}; whether interrupts are remapped cannot be read`;
+    return [{ subject: 'host', result: 'unknown', sentence: why, evidence: seen, remedy: 'run as root' }];
   }
   return [{ subject: 'host', result: 'pass', sentence, evidence: seen }];
 });

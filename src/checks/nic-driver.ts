@@ -108,6 +108,8 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
   }
   if (driver === 'vfio-pci') return judgeVfio(nic, subject, facts);
   if (driver === 'uio_pci_generic' || driver === 'igb_uio') {
+    const flaw = uioFlaw(nic, driver, facts);
+    if (flaw !== undefined) return { subject, ...flaw };
     return {
       subject,
       result: 'warn',
@@ -121,6 +123,28 @@ function judge(nic: PciFunction, facts: Facts): Judgement {
     result: 'skip',
     sentence: `on the kernel driver ${driver}; ${carriedBy(nic, facts.network).says}`,
     evidence: [evidence(nic.driver)],
+  };
+}
+
+/** What vfio would have seen to, and uio only fails at. */
+function uioFlaw(nic: PciFunction, driver: string, facts: Facts): Omit<Judgement, 'subject'> | undefined {
+  const { lockdown } = facts.kernel;
+  if (lockdown.value !== undefined && lockdown.value !== 'none') {
+    // drivers/pci/pci-sysfs.c, pci_mmap_resource: LOCKDOWN_PCI_ACCESS.
+    return {
+      result: 'fail',
+      sentence: `is bound to ${driver}, and the kernel is locked down: nobody may map its registers`,
+      evidence: [evidence(nic.driver, 'vfio-pci'), evidence(lockdown, 'none')],
+      remedy: 'turn on the IOMMU and use vfio-pci',
+    };
+  }
+  const type = facts.iommu.groups.value?.find(({ id }) => id === nic.iommuGroup.value)?.type;
+  if (type?.value === undefined || type.value === 'identity') return undefined;
+  return {
+    result: 'fail',
+    sentence: `is bound to ${driver} in an IOMMU domain of type ${type.value}: it reaches none of the application's memory`,
+    evidence: [evidence(nic.driver, 'vfio-pci'), evidence(type, 'identity')],
+    remedy: 'use vfio-pci, or boot with iommu=pt',
   };
 }
 

@@ -213,6 +213,7 @@ function device(all: Case, nic: PciFunction): Judgement {
         evidence: [
           evidence(facts.userspaceIo.vfioNodes, path, (nodes) => nodes.map((entry) => entry.path).join(', ')),
         ],
+        remedy: 'reload vfio-pci, or let udev make the node: udevadm trigger --subsystem-match=vfio',
       };
     }
     if (blocked !== undefined) {

@@ -7,6 +7,8 @@ export interface Context {
   readonly values: Invocation['values'];
   /** The word besides options, for the commands that take one. */
   readonly argument: string | undefined;
+  /** The words after it, for the commands that take several. */
+  readonly others: readonly string[];
   /** The result, and nothing else. */
   readonly out: (text: string) => void;
   /** Progress and diagnostics. */

@@ -1,9 +1,21 @@
+import { ACTIONS } from '../actions/index.ts';
 import { judge } from '../checks/index.ts';
+import { judgePromises } from '../checks/promises.ts';
 import type { ReadHost } from '../host/host.ts';
+import type { Look } from '../probes/define.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
+import { resolve } from '../profile/resolve.ts';
+import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
 import { lookAsUser } from './service-account.ts';
+
+interface Asked {
+  /** With the name under which `-f` found it. */
+  readonly profile?: { readonly file: string; readonly profile: Profile };
+  /** `--user` */
+  readonly user?: string;
+}
 
 interface Judged {
   readonly findings: Finding[];
@@ -11,16 +23,26 @@ interface Judged {
   readonly account?: ServiceAccount;
 }
 
-/** All that `check` says of a host: what its state alone shows, and what somebody asked for beyond that. */
-export function findingsOf(
-  host: ReadHost,
-  facts: Facts,
-  profile: Profile | undefined,
-  user: string | undefined,
-): Judged {
-  const asUser = lookAsUser(host, facts, profile, user);
+/** As closely as the findings need it, and no closer: `check` is to be fast. */
+export function lookFor({ profile }: Asked): Look {
+  return profile === undefined ? { quick: true } : { quick: true, planned: true };
+}
+
+/** All that `check` says of a host: what its state alone shows, what a profile promises, what an account may do. */
+export function findingsOf(host: ReadHost, facts: Facts, { profile, user }: Asked): Judged {
+  const promised = profile && { file: profile.file, ...resolve(profile.profile, facts) };
+  const whole = promised?.problems.length === 0 ? promised.resolved : undefined;
+  const asUser = lookAsUser(host, facts, { user, service: profile?.profile.service, resolved: whole });
   return {
-    findings: [...judge(facts), ...(asUser?.findings ?? [])],
+    findings: [
+      ...judge(facts, dataNicsOf(promised?.resolved)),
+      ...(promised === undefined ? [] : judgePromises(facts, promised, ACTIONS)),
+      ...(asUser?.findings ?? []),
+    ],
     ...(asUser === undefined ? {} : { account: asUser.account }),
   };
+}
+
+function dataNicsOf(profile: ResolvedProfile | undefined): string[] {
+  return (profile?.nics ?? []).filter(({ role }) => role !== 'control').map(({ address }) => address);
 }

@@ -1,6 +1,7 @@
 import type { ServiceAccount } from '../probes/facts.ts';
 import { type Identity, identify } from '../probes/identity.ts';
 import { renderCheck } from '../report/check-text.ts';
+import { renderMeasurement } from '../report/measurement-text.ts';
 import { renderProbe } from '../report/probe-text.ts';
 import type { CheckReport, FullReport, ProbeReport } from '../report/report.ts';
 import type { Style } from '../report/terminal.ts';
@@ -40,6 +41,7 @@ function pages(probe: ProbeReport, check: CheckReport, identity: Identity | unde
     `${[title, ...who].join('\n')}\n`,
     renderProbe(probe, PAGE),
     renderCheck(check, PAGE, true),
+    ...(check.measurement === undefined ? [] : [renderMeasurement(check.measurement, PAGE)]),
     ...(check.validation === undefined ? [] : [renderValidation(check.validation, PAGE)]),
   ].join(`\n${'─'.repeat(PAGE.width)}\n\n`);
 }

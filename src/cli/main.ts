@@ -3,10 +3,12 @@ import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
 import { openReadHost } from '../host/node-host.ts';
 import { plain } from '../report/terminal.ts';
 import { runApply } from './commands/apply.ts';
+import { runBaseline } from './commands/baseline.ts';
 import { runCapture } from './commands/capture.ts';
 import { runCheck } from './commands/check.ts';
 import { runConfirm } from './commands/confirm.ts';
 import { runExplain } from './commands/explain.ts';
+import { runFleet } from './commands/fleet.ts';
 import { runPlan } from './commands/plan.ts';
 import { runProbe } from './commands/probe.ts';
 import { runResume } from './commands/resume.ts';
@@ -31,11 +33,13 @@ const RUNNERS: Readonly<Record<CommandName, CommandRunner>> = {
   resume: runResume,
   explain: runExplain,
   capture: runCapture,
+  baseline: runBaseline,
+  fleet: runFleet,
 };
 
 export async function main(words: readonly string[]): Promise<ExitCode> {
   try {
-    const { command, argument, values } = parseArguments(words);
+    const { command, argument, others, values } = parseArguments(words);
     if (values.help !== undefined) {
       writeOut(helpText(command));
       return EXIT.ok;
@@ -51,7 +55,7 @@ export async function main(words: readonly string[]): Promise<ExitCode> {
       });
     }
     if (command !== 'resume' && values.root === undefined && isTerminal('stderr')) showNotice();
-    return await RUNNERS[command](contextFor(values, argument));
+    return await RUNNERS[command](contextFor(values, argument, others));
   } catch (error) {
     return explain(error);
   }
@@ -67,13 +71,18 @@ function showNotice(): void {
   }
 }
 
-function contextFor(values: Context['values'], argument: string | undefined): Context {
+function contextFor(
+  values: Context['values'],
+  argument: string | undefined,
+  others: readonly string[],
+): Context {
   const terminal = isTerminal('stdout');
   const color =
     terminal && values['no-color'] === undefined && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return {
     values,
     argument,
+    others,
     out: writeOut,
     err: writeErr,
     style: { color, width: terminal ? Math.max(40, process.stdout.columns || 80) : 80 },

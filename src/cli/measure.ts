@@ -1,46 +1,142 @@
-import { EXIT, ToolError } from '../host/errors.ts';
+import { attributionOf, DEFAULT_GAP_LIMIT_NS, named } from '../checks/measured.ts';
+import { type CpuSet, formatCpuList, union } from '../formats/cpu-list.ts';
+import { parseShortTime } from '../formats/duration.ts';
+import { ToolError } from '../host/errors.ts';
 import type { ValidateResult } from '../native/messages.ts';
-import type { Finding } from '../report/report.ts';
+import { keepOff, type Supervisor } from '../native/supervisor.ts';
+import type { Facts } from '../probes/facts.ts';
+import { resolveProfile } from '../profile/resolve.ts';
+import type { ResolvedProfile } from '../profile/resolved.ts';
+import type { Profile } from '../profile/schema.ts';
+import type { CheckReport, Finding, Measurement } from '../report/report.ts';
 import type { Context } from './context.ts';
-import { driveValidator } from './drive-validator.ts';
+import { measureCores } from './measure-cores.ts';
+import { driveNics, driveWire } from './measure-packets.ts';
+import type { MeasureRequest, MeasureRun, Outcome } from './measure-run.ts';
+import { chooseMeasured } from './measured-cpus.ts';
 
-export interface Measurement {
-  readonly result: ValidateResult | undefined;
-  readonly finding: Finding;
+export interface Measured extends Pick<CheckReport, 'validation' | 'measurement'> {
+  readonly findings: Finding[];
 }
 
-const WHY = 'a host that is set up and does not carry packets is not ready';
-const RESULT = { ready: 'pass', 'not-ready': 'fail', 'cannot-know': 'unknown' } as const;
-
-/** The dynamic proof: what the validator saw, as one finding. Where it cannot run, that is unknown and not a failure. */
-export async function measure(seconds: number, context: Context): Promise<Measurement> {
-  const heading = { check: 'data-path', subject: 'host', why: WHY };
+/**
+ * The dynamic proof: the poll loop alone on each CPU that is meant for one, then packets on one of them: through the NICs
+ * of the profile that are free, else on a veth pair. What cannot be run is unknown and not a failure.
+ */
+export async function measure(request: MeasureRequest, context: Context): Promise<Measured> {
+  const { facts, profile } = request;
+  const { resolved, problem } = resolve(profile, facts);
+  const { cpus, inUse } = await chooseMeasured(request.cpu, facts, resolved, request.host);
+  const pollCpus = union(cpus, inUse);
+  const supervisor = await keepOff(pollCpus);
   try {
-    const result = await driveValidator({ target: { mode: 'embedded' }, seconds }, context);
-    return { result, finding: { ...heading, ...describe(result) } };
-  } catch (error) {
-    if (!(error instanceof ToolError) || error.code === 'INTERRUPTED' || error.exitCode === EXIT.usage)
-      throw error;
-    const finding: Finding = {
-      ...heading,
-      result: 'unknown',
-      sentence: `the validator cannot run: ${error.message}`,
-      evidence: [{ path: error.subject ?? 'validator', value: error.code }],
-      ...(error.hint === undefined ? {} : { remedy: error.hint }),
+    const run: MeasureRun = {
+      ...request,
+      context,
+      cpus,
+      inUse,
+      pollCpus,
+      resolved,
+      gapLimitNs: parseGapLimit(profile),
+      measuredHost: {
+        vendor: facts.cpu.vendor.value,
+        hypervisor: facts.machine.hypervisor.value,
+        apart: supervisor.apart,
+      },
     };
-    return { result: undefined, finding };
+    const cores = await measureCores(run);
+    const ports = await driveNics(run);
+    const driven = ports.some(({ result }) => result !== undefined && result.port.address !== null);
+    const wire = driven ? undefined : await driveWire(run);
+    return {
+      findings: [
+        ...problem,
+        ...notMeasured(cpus, inUse),
+        ...cores.findings,
+        ...ports.map(({ finding }) => finding),
+        ...(wire === undefined ? [] : [wire.finding]),
+      ],
+      ...(wire?.result === undefined ? {} : { validation: wire.result }),
+      ...measurementOf(run, supervisor, cores.runs, ports),
+    };
+  } finally {
+    await supervisor.restore();
   }
 }
 
-function describe(result: ValidateResult): Pick<Finding, 'result' | 'sentence' | 'evidence'> {
-  const { judge } = result;
-  const sentence =
-    judge?.kind === 'kernel' && result.verdict === 'ready'
-      ? `${judge.echo.received} of ${judge.echo.sent} echo requests answered on a veth pair (no NIC)`
-      : `${result.mode === 'ring' ? 'ring self-test' : 'veth pair'}: ${result.reasons[0] ?? result.verdict}`;
-  return {
-    result: RESULT[result.verdict],
-    sentence,
-    evidence: result.reasons.map((reason) => ({ path: `validate ${result.port.driver}`, value: reason })),
-  };
+function parseGapLimit(profile: Profile | undefined): number {
+  const text = profile?.validate?.['max-gap'];
+  return text === undefined ? DEFAULT_GAP_LIMIT_NS : parseShortTime(text);
+}
+
+function resolve(
+  profile: Profile | undefined,
+  facts: Facts,
+): { resolved: ResolvedProfile | undefined; problem: Finding[] } {
+  if (profile === undefined) return { resolved: undefined, problem: [] };
+  try {
+    return { resolved: resolveProfile(profile, facts), problem: [] };
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    const problem: Finding = {
+      check: 'core',
+      subject: 'profile',
+      result: 'unknown',
+      sentence: 'its CPUs and NICs cannot be measured, because this host cannot give what it asks for',
+      evidence: [{ path: error.subject ?? 'profile', value: error.message }],
+      why: 'what was planned and what is measured must be the same',
+      ...(error.hint === undefined ? {} : { remedy: error.hint }),
+    };
+    return { resolved: undefined, problem: [problem] };
+  }
+}
+
+function notMeasured(cpus: CpuSet, inUse: CpuSet): Finding[] {
+  const heading = { check: 'core', why: 'a CPU that was not measured may disturb its poll loop at any time' };
+  if (inUse.length > 0) {
+    return [
+      {
+        ...heading,
+        subject: named(inUse),
+        result: 'unknown',
+        sentence:
+          'in use, and not measured: a loop beside it would take half of the CPU from what runs there',
+        evidence: [{ path: '/proc/stat', value: 'busy', expected: 'idle' }],
+        remedy: `stop what runs there, or measure anyway with --cpu ${formatCpuList(inUse)}`,
+      },
+    ];
+  }
+  if (cpus.length > 0) return [];
+  return [
+    {
+      ...heading,
+      subject: 'host',
+      result: 'skip',
+      sentence: 'no CPU is isolated, so none was measured; --cpu names one all the same',
+      evidence: [],
+    },
+  ];
+}
+
+function measurementOf(
+  { gapLimitNs, measuredHost }: MeasureRun,
+  { cpus, apart }: Supervisor,
+  runs: readonly ValidateResult[],
+  outcomes: readonly Outcome[],
+): { measurement?: Measurement } {
+  const ports = outcomes.flatMap(({ result }) => result ?? []);
+  if (runs.length + ports.length === 0) return {};
+  const cores = runs.map((run) => {
+    const { startedAt, durationSeconds, polls, clock, gaps, core } = run;
+    return {
+      startedAt,
+      durationSeconds,
+      polls,
+      clock,
+      gaps,
+      core,
+      attribution: attributionOf(run, measuredHost),
+    };
+  });
+  return { measurement: { gapLimitNs, supervisor: { cpus, apart }, cores, ports } };
 }

@@ -11,6 +11,8 @@ interface Option {
   readonly short?: string;
   /** May be given more than once; the values are joined by commas. */
   readonly repeats?: true;
+  /** The value may be left out; it is then `''`. Only for commands that take no other word. */
+  readonly optional?: true;
 }
 
 const OPTIONS = {
@@ -35,7 +37,10 @@ const OPTIONS = {
   'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
   report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
-  measure: { value: 'TIME', help: 'also drive packets for TIME, such as 10s' },
+  measure: {
+    value: 'TIME',
+    help: 'also measure each poll CPU for TIME, such as 10s, and drive packets for as long',
+  },
   embedded: { help: 'drive packets on a veth pair in a namespace: no NIC, no privilege' },
   iface: { value: 'NAME', help: 'drive packets on this interface, which keeps its kernel driver' },
   port: { value: 'PCI', help: 'drive packets on this NIC, such as 0000:81:00.0, which is bound to vfio-pci' },
@@ -45,9 +50,17 @@ const OPTIONS = {
   },
   duration: { value: 'TIME', help: 'how long to drive packets (default 3s)' },
   cpu: {
-    value: 'N',
-    help: 'the CPU of the poll loop (default: the last one allowed; for --port an isolated one near the NIC)',
+    value: 'LIST',
+    help:
+      'the CPU of the poll loop (default: the last one allowed; for --port an isolated one near the NIC); ' +
+      'for check the CPUs to measure (default: those of the profile, else the isolated ones)',
   },
+  baseline: {
+    value: 'FILE',
+    optional: true,
+    help: 'also name what has changed since "baseline save" (default: /var/lib/bypass-setup/baseline.json)',
+  },
+  'allow-not-ready': { help: 'save it although the host is not ready' },
   output: { value: 'FILE', help: 'where to write (default: standard output)' },
   mask: { help: 'replace MAC addresses, serial numbers and host names by stand-ins' },
   verbose: { help: 'show more: the evidence of a finding, the commands of a change' },
@@ -63,6 +76,8 @@ interface Command {
   readonly options: readonly OptionName[];
   /** The word it takes besides options, which may be left out. */
   readonly argument?: string;
+  /** The words after that one, as many as there are. */
+  readonly others?: string;
   readonly details?: string;
 }
 
@@ -75,8 +90,26 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['profile', 'user', 'root', 'measure', 'report', ...COMMON],
+    options: ['profile', 'user', 'root', 'baseline', 'measure', 'cpu', 'report', ...COMMON],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
+  },
+  baseline: {
+    summary: 'keep what this host is while it is ready, for "check --baseline"',
+    argument: 'save|show',
+    others: 'FILE',
+    options: ['profile', 'user', 'root', 'allow-not-ready', 'json', 'no-color', 'help'],
+    details:
+      'FILE: /var/lib/bypass-setup/baseline.json unless another is named. Exit code: 0 saved or shown, ' +
+      '2 not saved, because the host is not ready.',
+  },
+  fleet: {
+    summary: 'compare hosts by what "check --json" said on each',
+    argument: 'REPORT',
+    others: 'REPORT…',
+    options: ['output', 'json', 'no-color', 'help'],
+    details:
+      'REPORT is what "check --json" printed or "check --report FILE.json" wrote. Hosts of one role, which the ' +
+      'profile names, are compared key by key. With --output FILE.html the result is a page. Exit code: 0 all are ready and alike, 2 otherwise.',
   },
   validate: {
     summary: 'drive real packets through a DPDK poll loop and measure its gaps',
@@ -138,6 +171,7 @@ export type CommandName = keyof typeof COMMANDS;
 export interface Invocation {
   readonly command: CommandName | undefined;
   readonly argument: string | undefined;
+  readonly others: readonly string[];
   readonly values: Readonly<Partial<Record<OptionName, string>>>;
 }
 
@@ -146,6 +180,7 @@ export function parseArguments(words: readonly string[]): Invocation {
   const values: Partial<Record<OptionName, string>> = {};
   let command: CommandName | undefined;
   let argument: string | undefined;
+  const others: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (word.startsWith('-') && word !== '-') {
@@ -158,6 +193,11 @@ export function parseArguments(words: readonly string[]): Invocation {
       if (option.value === undefined) {
         if (equals >= 0) throw usage('OPTION_VALUE', flag, 'takes no value');
         values[name] = '';
+      } else if (option.optional && equals < 0) {
+        const next = words[i + 1];
+        const given = command !== undefined && next !== undefined && !next.startsWith('-');
+        if (given) i++;
+        values[name] = given ? next : '';
       } else {
         const value = equals >= 0 ? word.slice(equals + 1) : words[++i];
         if (value === undefined || value === '' || (equals < 0 && value.startsWith('--'))) {
@@ -168,7 +208,11 @@ export function parseArguments(words: readonly string[]): Invocation {
     } else if (command === undefined) {
       command = commandName(word);
     } else {
-      const takes = (COMMANDS[command] as Command).argument;
+      const { argument: takes, others: more }: Command = COMMANDS[command];
+      if (argument !== undefined && more !== undefined) {
+        others.push(word);
+        continue;
+      }
       if (takes === undefined || argument !== undefined) {
         const what = takes === undefined ? 'no argument' : `one ${takes} only`;
         throw usage('ARGUMENT_UNKNOWN', JSON.stringify(word), `"${command}" takes ${what}`);
@@ -177,7 +221,7 @@ export function parseArguments(words: readonly string[]): Invocation {
     }
   }
   checkBelongs(command, values);
-  return { command, argument, values };
+  return { command, argument, others, values };
 }
 
 function checkBelongs(command: CommandName | undefined, values: Invocation['values']): void {
@@ -243,11 +287,16 @@ export function helpText(command: CommandName | undefined): string {
   const flags = entry.options.map((name) => {
     const option: Option = OPTIONS[name];
     const short = option.short === undefined ? '' : `-${option.short}, `;
-    return [`${short}--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help] as const;
+    const value = option.optional
+      ? ` [${option.value}]`
+      : option.value === undefined
+        ? ''
+        : ` ${option.value}`;
+    return [`${short}--${name}${value}`, option.help] as const;
   });
   const width = Math.max(...flags.map(([flag]) => flag.length));
   return [
-    `Usage: bypass-setup ${command} [OPTIONS]${entry.argument === undefined ? '' : ` [${entry.argument}]`}`,
+    `Usage: bypass-setup ${command} [OPTIONS]${entry.argument === undefined ? '' : ` [${entry.argument}]`}${entry.others === undefined ? '' : ` [${entry.others}]`}`,
     '',
     `${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`,
     '',

@@ -3,7 +3,7 @@ import { intersect, parseCpuList } from '../formats/cpu-list.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { available, poolFolder } from '../formats/hugepage-pool.ts';
 import { nearest } from '../formats/nearest.ts';
-import { BIFURCATED, groupObstacles, isUserspace } from '../formats/nic-drivers.ts';
+import { BIFURCATED, groupObstacles, interruptsUnderVfio, isUserspace } from '../formats/nic-drivers.ts';
 import { parsePciAddress } from '../formats/pci-address.ts';
 import { formatSize } from '../formats/size.ts';
 import { EXIT, type ExitCode, ToolError } from '../host/errors.ts';
@@ -205,8 +205,10 @@ function checkVfio(nic: PciFunction, { iommu, userspaceIo }: Facts, mayOpen: Por
       'modprobe vfio_iommu_type1',
     );
   }
-  // The kernel logs "No interrupt remapping support"; DPDK says "failed to select IOMMU type" (vfio_iommu_type1_attach_group()).
-  if (iommu.interruptRemapping.value === false && userspaceIo.allowUnsafeInterrupts.value !== true) {
+  const { allowUnsafeInterrupts } = userspaceIo;
+  const interrupts = interruptsUnderVfio(iommu.interruptRemapping.value, allowUnsafeInterrupts.value);
+  // The kernel logs "No interrupt remapping support"; DPDK says "failed to select IOMMU type".
+  if (interrupts === 'refused') {
     throw refusal(
       nic,
       'NO_INTERRUPT_REMAPPING',

@@ -72,7 +72,8 @@ function engineFor({ values, now, err }: Context, interrupted: Engine['interrupt
   };
 }
 
-function writableHost(root: string): Host {
+/** The host as something that can be written to; a recorded one cannot. */
+export function writableHost(root: string): Host {
   try {
     return openHost(root);
   } catch (error) {

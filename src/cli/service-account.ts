@@ -2,7 +2,6 @@ import { type Duty, judgeServiceAccount } from '../checks/service-account.ts';
 import type { ReadHost } from '../host/host.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
 import { readServiceAccount } from '../probes/service-account.ts';
-import { resolveProfile } from '../profile/resolve.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
@@ -12,22 +11,29 @@ interface Judged {
   readonly findings: Finding[];
 }
 
+interface Asked {
+  /** `--user` */
+  readonly user: string | undefined;
+  readonly service: Profile['service'];
+  /** Undefined too where this host cannot give what the profile asks for. */
+  readonly resolved: ResolvedProfile | undefined;
+}
+
 /** Looks at the host as the account that --user or the profile names would; nothing where neither names one. */
 export function lookAsUser(
   host: ReadHost,
   facts: Facts,
-  profile: Profile | undefined,
-  user: string | undefined,
+  { user, service, resolved }: Asked,
 ): Judged | undefined {
-  const resolved = profile && resolveProfile(profile, facts);
-  const named = user ?? resolved?.service?.user;
+  const named = user ?? service?.user;
   if (named === undefined) return undefined;
-  const duty: Duty = { user: named, ...(resolved && dutyOf(resolved, facts)) };
+  const unit = service?.unit === undefined ? {} : { unit: service.unit };
+  const duty: Duty = { user: named, ...unit, ...(resolved && dutyOf(resolved, facts)) };
   const account = readServiceAccount(host, facts, duty.user, duty.unit);
   return { account, findings: judgeServiceAccount(facts, account, duty) };
 }
 
-function dutyOf({ nics, hugepages, cores, service }: ResolvedProfile, { pci }: Facts): Omit<Duty, 'user'> {
+function dutyOf({ nics, hugepages, cores }: ResolvedProfile, { pci }: Facts): Omit<Duty, 'user' | 'unit'> {
   const addresses = nics.flatMap(({ address, driver, vfs }) => {
     const functions = pci.networkFunctions.value?.find((nic) => nic.address === address)?.virtualFunctions;
     const bound = (vfs ?? []).filter((vf) => vf.driver !== null);
@@ -39,7 +45,6 @@ function dutyOf({ nics, hugepages, cores, service }: ResolvedProfile, { pci }: F
   });
   return {
     nics: addresses,
-    ...(service?.unit === undefined ? {} : { unit: service.unit }),
     ...(hugepages.length === 0 ? {} : { hugepages }),
     ...(cores === undefined ? {} : { isolated: cores.isolated }),
   };

@@ -6,7 +6,7 @@ import { type Engine, hostBootId, turn } from './engine.ts';
 import { Journal, nextRun, readRuns } from './journal.ts';
 import { JournalHost } from './journal-host.ts';
 import { isPast, isWaiting, type Recovery, recover } from './recover.ts';
-import { settled, spreadResume } from './resume-unit.ts';
+import { needsReboot, settled, spreadResume } from './resume-unit.ts';
 import { type Survey, survey, type Wish } from './survey.ts';
 import { takeBack } from './take-back.ts';
 
@@ -39,7 +39,8 @@ export function applyProfile(engine: Engine, request: ApplyRequest): Promise<App
     const found = survey(engine.host, engine.actions, request);
     await request.check(found);
     const unchanged = { found, recovered, left: [], rebootNeeded: false };
-    if (found.plan.changes.length === 0) return { ...unchanged, outcome: 'nothing' };
+    if (found.plan.changes.length === 0)
+      return { ...unchanged, outcome: 'nothing', rebootNeeded: waitsForReboot(engine) };
     if (found.refusals.length > 0) return { ...unchanged, outcome: 'refused' };
     const { yes, asked } = request.approve(found);
     if (!yes) return { ...unchanged, outcome: 'declined' };
@@ -117,6 +118,14 @@ async function stopIfAsked(engine: Engine, { deadline }: Journal): Promise<void>
       hint: 'give --confirm-within more time',
     });
   }
+}
+
+/** Whether something that was applied in this boot works only after the next. */
+function waitsForReboot({ host, clock }: Engine): boolean {
+  const bootId = hostBootId(host);
+  return readRuns(host, { host, now: clock.now }).some(
+    (journal) => needsReboot(journal) && journal.header.bootId === bootId,
+  );
 }
 
 function refuseWhatIsOpen(engine: Engine, recovered: readonly Recovery[]): void {

@@ -11,3 +11,22 @@ export function parseDuration(text: string): number {
   }
   return Math.round(Number(match[1]) * unit);
 }
+
+/** Parses `20us` or `1ms` into nanoseconds. */
+export function parseShortTime(text: string): number {
+  const match = /^(\d{1,6})(us|ms)$/.exec(text.trim());
+  if (match === null) throw new FormatError('time', text, 'expected a number with us or ms such as 20us');
+  return Number(match[1]) * (match[2] === 'us' ? 1000 : 1_000_000);
+}
+
+/** Nanoseconds with three digits and the unit that suits. */
+export function formatNanoseconds(nanoseconds: number): string {
+  const units = ['ns', 'µs', 'ms', 's'] as const;
+  let value = nanoseconds;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toPrecision(3))} ${units[unit]}`;
+}

@@ -31,3 +31,17 @@ export function groupObstacles<M extends GroupMember>(members: readonly M[]): M[
       !member.class.startsWith('0x0604'),
   );
 }
+
+/**
+ * Whether vfio attaches a function of an IOMMU group, for what the platform does with its interrupts: only remapped ones
+ * come to nobody else's vector, and the module's allow_unsafe_interrupts accepts that they are not
+ * (drivers/vfio/vfio_iommu_type1.c, vfio_iommu_type1_attach_group: else EPERM). Undefined is what could not be read.
+ */
+export function interruptsUnderVfio(
+  remapped: boolean | undefined,
+  allowUnsafe: boolean | undefined,
+): 'remapped' | 'allowed' | 'refused' | 'unknown' {
+  if (remapped === true) return 'remapped';
+  if (allowUnsafe === true) return 'allowed';
+  return remapped === undefined ? 'unknown' : 'refused';
+}

@@ -352,6 +352,8 @@ export const ATTRIBUTES: readonly Attribute[] = [
     section: 'tunables',
     path: '/sys/class/graphics/fbcon/cursor_blink',
     recommended: { value: '0' },
+    // It reads -1, whatever is written, while no framebuffer shows the console.
+    enough: 'lower',
     persistent: 'tmpfiles',
     tuners: [],
     summary: 'the cursor of the console does not blink',
@@ -594,4 +596,17 @@ export function matchesPath({ path: pattern }: Attribute, path: string): boolean
     path.endsWith(after) &&
     (pattern.includes('*') ? /^[^/]+$/ : /^\d+$/).test(middle)
   );
+}
+
+/** What `auto` means for each attribute, so that a baseline can tell what a later version has changed. */
+export function recommendations(): Record<string, string> {
+  return Object.fromEntries(
+    ATTRIBUTES.flatMap(({ key, recommended }) =>
+      recommended === undefined ? [] : [[key, textOf(recommended)]],
+    ),
+  );
+}
+
+function textOf(recommended: NonNullable<Attribute['recommended']>): string {
+  return 'value' in recommended ? recommended.value : recommended.computed;
 }

@@ -42,11 +42,29 @@ Value error_value(Env env, const Error& error) {
 
 Object snapshot_value(Env env, const Snapshot& snapshot) {
   Object object = Object::New(env);
-  object["interrupts"] = snapshot.interrupts;
-  object["softirqs"] = snapshot.softirqs;
-  object["stat"] = snapshot.stat;
+  Array files = Array::New(env, snapshot.files.size());
+  for (uint32_t i = 0; i < snapshot.files.size(); ++i) {
+    const FileText& file = snapshot.files[i];
+    if (file.code != 0)
+      files[i] = -file.code;
+    else
+      files[i] = file.text;
+  }
+  object["files"] = files;
+  // As text: a counter that runs with the clock is beyond a double's 53 bits within weeks.
+  Array counters = Array::New(env, snapshot.counters.size());
+  for (uint32_t i = 0; i < snapshot.counters.size(); ++i) {
+    const CounterValue& counter = snapshot.counters[i];
+    if (counter.code != 0)
+      counters[i] = -counter.code;
+    else
+      counters[i] = std::to_string(counter.value);
+  }
+  object["counters"] = counters;
   object["involuntarySwitches"] = number(env, snapshot.involuntary_switches);
   object["voluntarySwitches"] = number(env, snapshot.voluntary_switches);
+  object["minorFaults"] = number(env, snapshot.minor_faults);
+  object["majorFaults"] = number(env, snapshot.major_faults);
   return object;
 }
 
@@ -127,17 +145,44 @@ std::vector<int> integers(const Value& value) {
   return result;
 }
 
+std::vector<std::string> texts(const Value& value) {
+  const Array array = value.As<Array>();
+  std::vector<std::string> result;
+  for (uint32_t i = 0; i < array.Length(); ++i)
+    result.push_back(array.Get(i).ToString().Utf8Value());
+  return result;
+}
+
+// [{msr, register} | {type, config}]
+std::vector<CounterSource> counter_sources(const Array& array) {
+  std::vector<CounterSource> sources;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Object object = array.Get(i).As<Object>();
+    CounterSource source;
+    if (object.Has("msr")) {
+      source.msr = object.Get("msr").ToString().Utf8Value();
+      source.reg = static_cast<uint64_t>(object.Get("register").ToNumber().Int64Value());
+    } else {
+      source.type = object.Get("type").ToNumber().Uint32Value();
+      source.config = static_cast<uint64_t>(object.Get("config").ToNumber().Int64Value());
+    }
+    sources.push_back(source);
+  }
+  return sources;
+}
+
 SessionConfig session_config(const Object& object) {
   SessionConfig config;
   const std::string mode = object.Get("mode").ToString().Utf8Value();
   config.mode = mode == "embedded"    ? Mode::kEmbedded
                 : mode == "interface" ? Mode::kInterface
                 : mode == "port"      ? Mode::kPort
+                : mode == "quiet"     ? Mode::kQuiet
                                       : Mode::kRing;
-  const Array arguments = object.Get("ealArguments").As<Array>();
-  for (uint32_t i = 0; i < arguments.Length(); ++i) {
-    config.eal_arguments.push_back(arguments.Get(i).ToString().Utf8Value());
-  }
+  config.eal_arguments = texts(object.Get("ealArguments"));
+  config.files = texts(object.Get("files"));
+  config.counters = counter_sources(object.Get("counters").As<Array>());
+  config.wait = object.Get("wait").ToBoolean().Value();
   config.cpu = object.Get("cpu").ToNumber().Int32Value();
   config.other_cpus = integers(object.Get("otherCpus"));
   config.duration_ms = static_cast<uint64_t>(object.Get("durationMs").ToNumber().Int64Value());
@@ -151,8 +196,8 @@ SessionConfig session_config(const Object& object) {
   return config;
 }
 
-// run({mode, ealArguments, cpu, otherCpus, durationMs, stride, address, pci, kernelInterface,
-// parentPid}, pageFd):
+// run({mode, ealArguments, cpu, otherCpus, files, counters, wait, durationMs, stride, address, pci,
+// kernelInterface, parentPid}, pageFd):
 // blocks, then the result.
 Value run(const CallbackInfo& info) {
   const Env env = info.Env();

@@ -28,6 +28,8 @@ export interface ChildRun {
   page: SharedPage;
   signal: AbortSignal | undefined;
   onTick: () => void;
+  /** The child is set up and waits for `page.go()`. */
+  onWaiting: () => void;
 }
 
 function tail(stream: Readable | null | undefined, limit: number): () => string {
@@ -122,7 +124,7 @@ function workerEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Progress, deadlines and interruption. */
-function watchChild(child: ChildProcess, { page, config, signal, onTick }: ChildRun) {
+function watchChild(child: ChildProcess, { page, config, signal, onTick, onWaiting }: ChildRun) {
   let hung: string | undefined;
   let unreadable: ToolError | undefined;
   let interrupted = false;
@@ -130,6 +132,7 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
   const started = Date.now();
   const startMs = config.mode === 'port' ? PORT_START_MS : START_MS;
   let measuringSince: number | undefined;
+  let waited = false;
   let heartbeat = 0;
   let alive = started;
 
@@ -155,6 +158,10 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick }: Child
     if (words.heartbeat !== heartbeat || words.state !== STATE.measuring) {
       heartbeat = words.heartbeat;
       alive = now;
+    }
+    if (words.state === STATE.waiting && !waited) {
+      waited = true;
+      onWaiting();
     }
     if (words.state === STATE.measuring) {
       measuringSince ??= now;

@@ -4,8 +4,11 @@ import { networkInterfaces } from 'node:os';
 import { EXIT, ToolError } from '../host/errors.ts';
 import { openReadHost } from '../host/node-host.ts';
 import { runChild } from './child.ts';
+import { accountFiles } from './core-account.ts';
+import { findCounters } from './counter-sources.ts';
 import { type EalDevice, ealArguments, isInterfaceName } from './eal-arguments.ts';
 import { addonStale, type Header } from './figures.ts';
+import type { Place } from './gate.ts';
 import { addonError, findInstallation, type Installation, requireInstallation } from './installation.ts';
 import type { ValidateResult } from './messages.ts';
 import { namespaceCommand } from './namespaces.ts';
@@ -19,6 +22,8 @@ type ValidateTarget =
   | { mode: 'embedded' }
   /** The self-test on a ring in memory. */
   | { mode: 'ring' }
+  /** The poll loop alone, on a ring that nobody fills: what disturbs it comes from the host. */
+  | { mode: 'quiet' }
   /** A kernel interface. Without an address nothing is answered, only counted and measured. */
   | { mode: 'interface'; iface: string; address?: string }
   /** A NIC that DPDK drives, as the pre-flight of the command line found it. Without an address as above. */
@@ -42,6 +47,10 @@ export interface ValidateOptions {
   cpu?: number;
   /** Empty polls per clock reading; 4 by default. 1 measures finest and polls slowest. */
   stride?: 1 | 2 | 4 | 8;
+  /** All CPUs that belong to poll loops now: everything but the loops is kept off them. */
+  pollCpus?: readonly number[];
+  /** Gaps longer than this are counted apart, in nanoseconds. */
+  gapLimitNs?: number;
 }
 
 /** Figures while the loop runs. */
@@ -61,6 +70,8 @@ export interface ValidateHooks {
   signal?: AbortSignal;
   /** Called about ten times a second. */
   onProgress?: (live: LiveFigures) => void;
+  /** The window waits until all runs of this gate are set up. */
+  gate?: Place | undefined;
   /** Where the bundled child and the addon are; found from this file's own place by default. */
   installation?: Installation;
 }
@@ -230,7 +241,7 @@ export async function validate(options: ValidateOptions, hooks: ValidateHooks = 
     throw usage('the duration must be from 0.2 to 86400 seconds', `${seconds}`);
   if (target.mode === 'interface') checkInterface(target);
   if (target.mode === 'port' && target.address !== undefined) checkAddress(target.port.pci, target.address);
-  const cpus = chooseCpus(options.cpu);
+  const cpus = chooseCpus(options.cpu, options.pollCpus);
   const installation = hooks.installation ?? findInstallation();
   requireInstallation(installation);
 
@@ -257,6 +268,11 @@ export async function validate(options: ValidateOptions, hooks: ValidateHooks = 
   }
 }
 
+function addressOf(target: ValidateTarget): string | null {
+  if (target.mode === 'interface' || target.mode === 'port') return target.address ?? null;
+  return target.mode === 'quiet' ? null : VALIDATOR_ADDRESS;
+}
+
 interface Attempt {
   mode: ValidateResult['mode'];
   /** Set where this is not the mode that was asked for. */
@@ -274,11 +290,11 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
   const port = target.mode === 'port' ? target.port : undefined;
   const iface = target.mode === 'interface' ? target.iface : null;
   const kernelDevice = mode === 'embedded' ? 'bypass0' : iface;
-  const address =
-    target.mode === 'interface' || target.mode === 'port' ? (target.address ?? null) : VALIDATOR_ADDRESS;
+  const address = addressOf(target);
   const device: EalDevice | undefined = kernelDevice === null ? port : { iface: kernelDevice };
   const before = iface === null ? undefined : interfaceState(iface);
   const page = openSharedPage();
+  const counters = findCounters(cpus.cpu);
   try {
     const { message, log } = await runChild({
       prefix,
@@ -286,11 +302,15 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
       page,
       signal: hooks.signal,
       onTick: () => hooks.onProgress?.(live(page.header())),
+      onWaiting: () => hooks.gate?.arrive(() => page.go()),
       config: {
         mode,
         ealArguments: ealArguments({ cpu: cpus.cpu, ...(device === undefined ? {} : { device }) }),
         cpu: cpus.cpu,
         otherCpus: cpus.others,
+        files: accountFiles(cpus.cpu),
+        counters: counters.readable,
+        wait: hooks.gate !== undefined,
         durationMs: Math.round(options.seconds * 1000),
         stride: options.stride ?? 4,
         address: address === null ? [] : address.split('.').map(Number),
@@ -312,10 +332,13 @@ async function run(attempt: Attempt): Promise<ValidateResult> {
       ...(insteadOf === undefined ? {} : { insteadOf }),
       notes: port?.notes ?? [],
       worker: message,
+      absentCounters: counters.absent,
+      gapLimitNs: options.gapLimitNs,
       figures: page.figures(),
       disturbed: iface !== null && interfaceState(iface) !== before,
     });
   } finally {
+    hooks.gate?.leave();
     page.close();
   }
 }

@@ -13,14 +13,15 @@
 namespace bypass {
 
 constexpr uint64_t kFiguresMagic = 0x3147464e50595842;  // "BXYPNFG1"
-constexpr uint64_t kFiguresVersion = 1;
+constexpr uint64_t kFiguresVersion = 2;
 
 #define BYPASS_WORDS(X)                                                           \
   X(sequence) /* odd while the loop is writing */                                 \
   X(magic)                                                                        \
   X(version)                                                                      \
-  X(stop)      /* the only word the parent writes: not 0 asks the loop to end */  \
-  X(state)     /* 0 nothing yet, 1 starting, 2 measuring, 3 done */               \
+  X(stop)      /* the parent writes this one: not 0 asks the loop to end */       \
+  X(go)        /* and this one: not 0 lets a loop that waits begin its window */  \
+  X(state)     /* 0 nothing yet, 1 starting, 2 waiting, 3 measuring, 4 done */    \
   X(heartbeat) /* grows while the loop is alive */                                \
   X(tscHz)     /* measured against CLOCK_MONOTONIC_RAW */                         \
   X(tscStep)   /* usual difference between two successive reads, in cycles */     \

@@ -9,6 +9,7 @@ export const WORDS = [
   'magic',
   'version',
   'stop',
+  'go',
   'state',
   'heartbeat',
   'tscHz',
@@ -50,7 +51,7 @@ export const VERDICTS = [
 ] as const;
 
 export const MAGIC = 0x3147464e50595842n;
-export const VERSION = 1;
+export const VERSION = 2;
 export const VERDICT_SLOTS = 32;
 
 /** Histograms: exact below 32 cycles, then 32 buckets per octave up to 2^41 cycles. */
@@ -62,8 +63,9 @@ export const FIGURES_BYTES = (WORDS.length + VERDICT_SLOTS + 3 * BUCKETS) * 8;
 /** The part that changes while the loop runs, without the histograms. */
 export const HEADER_BYTES = (WORDS.length + VERDICT_SLOTS) * 8;
 export const STOP_OFFSET = WORDS.indexOf('stop') * 8;
+export const GO_OFFSET = WORDS.indexOf('go') * 8;
 
-export const STATE = { nothing: 0, starting: 1, measuring: 2, done: 3 } as const;
+export const STATE = { nothing: 0, starting: 1, waiting: 2, measuring: 3, done: 4 } as const;
 
 type Word = (typeof WORDS)[number];
 export type VerdictName = (typeof VERDICTS)[number];

@@ -55,6 +55,28 @@ const account = z.object({
     .int()
     .optional()
     .describe('/proc/stat steal of the polling CPU, in ticks of 1/USER_HZ second'),
+  minorFaults: count.describe('Page faults without a read (ru_minflt)'),
+  majorFaults: count.describe('Page faults that read from a disk (ru_majflt)'),
+  waitNs: count
+    .optional()
+    .describe('Nanoseconds in which the poll thread could run and another thread did (/proc/TID/schedstat)'),
+  migrations: count.optional().describe('Times it was moved to another CPU (/proc/TID/sched)'),
+  throttles: z
+    .object({ core: z.int(), package: z.int() })
+    .optional()
+    .describe('Times the processor slowed down for heat (cpuN/thermal_throttle/*_throttle_count)'),
+  scalingFrequencyKhz: count
+    .optional()
+    .describe('scaling_cur_freq at the end of the run; an estimate of the kernel'),
+  counters: z
+    .record(
+      z.string(),
+      z.union([
+        z.object({ from: z.string(), delta: z.int() }),
+        z.object({ from: z.string(), absent: z.string().describe('Why it is not known') }),
+      ]),
+    )
+    .describe('aperf, mperf and smi: what these registers grew by, and where they were read'),
 });
 
 /** One line of NDJSON from the child: the result, or why there is none. */
@@ -128,9 +150,9 @@ const selfTestJudge = z.object({
 export const validateResult = z.object({
   schema: z.literal('bypass-setup/validate@1'),
   mode: z
-    .enum(['embedded', 'ring', 'interface', 'port'])
+    .enum(['embedded', 'ring', 'interface', 'port', 'quiet'])
     .describe(
-      'What was run: a veth pair with the kernel as peer, the ring self-test, a kernel interface, or a NIC that DPDK drives',
+      'What was run: a veth pair with the kernel as peer, the ring self-test, a kernel interface, a NIC that DPDK drives, or the poll loop without packets',
     ),
   verdict: z
     .enum(['ready', 'not-ready', 'cannot-know'])
@@ -219,6 +241,10 @@ export const validateResult = z.object({
       over1us: count,
       over10us: count,
       over100us: count,
+      overLimit: z
+        .object({ limitNs: nanoseconds, count })
+        .optional()
+        .describe('Gaps over the limit that this run was judged by; up to 3.1 % shorter ones included'),
       histogram: z
         .array(z.object({ fromNs: nanoseconds, toNs: nanoseconds, count }))
         .describe('Gaps by octave; the first entry holds all up to the threshold'),

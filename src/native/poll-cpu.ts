@@ -36,15 +36,18 @@ export interface Cpus {
   others: number[];
 }
 
-/** The wanted CPU, else the last one allowed. */
-export function chooseCpus(wanted: number | undefined): Cpus {
+/**
+ * The wanted CPU, else the last one allowed. All `pollCpus` are kept free of everything but poll loops; this process may
+ * have left them itself, so that its own affinity does not tell whether one of them may be used.
+ */
+export function chooseCpus(wanted: number | undefined, pollCpus: CpuSet = []): Cpus {
   const { allowed, isolated } = usableCpus();
-  const usable = union(allowed, isolated);
+  const usable = union(union(allowed, isolated), pollCpus);
   const cpu = wanted ?? allowed.at(-1) ?? 0;
   if (!usable.includes(cpu)) {
     throw cpuNotAllowed(cpu, `this process may only use CPUs ${formatCpuList(usable)}`);
   }
-  return { cpu, others: [...subtract(allowed, [cpu])] };
+  return { cpu, others: [...subtract(allowed, [cpu, ...pollCpus])] };
 }
 
 /** The CPU for a NIC: one that is isolated, on the NIC's node where there is such a one; else the last one allowed. */

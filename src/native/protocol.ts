@@ -1,14 +1,20 @@
 // Without zod, which would cost the child its fast start.
 import type { Snapshot } from './core-account.ts';
+import type { NamedCounter } from './counter-sources.ts';
 import type { WorkerResult } from './messages.ts';
 
 /** What the child is told: one JSON argument. */
 export interface WorkerConfig {
-  mode: 'embedded' | 'ring' | 'interface' | 'port';
+  mode: 'embedded' | 'ring' | 'interface' | 'port' | 'quiet';
   ealArguments: string[];
   cpu: number;
   /** CPUs for everything but the poll loop; may be empty. */
   otherCpus: number[];
+  /** What to read around the window, accountFiles(). */
+  files: string[];
+  counters: NamedCounter[];
+  /** Whether to wait for the parent's word before the window begins. */
+  wait: boolean;
   durationMs: number;
   stride: number;
   /** Four octets, or none. */

@@ -28,6 +28,9 @@ export interface Run {
   notes: readonly string[];
   worker: WorkerResult;
   figures: Figures;
+  /** Counters that could not even be tried. */
+  absentCounters: Record<string, { from: string; absent: string }>;
+  gapLimitNs: number | undefined;
   /** Whether the interface went away, went down or lost its link during the run. */
   disturbed: boolean;
 }
@@ -211,6 +214,8 @@ function judgement(run: Run, packets: ValidateResult['packets'], judge: Validate
   const lost = losses(packets);
   if (judge?.kind === 'kernel') return judgeEmbedded(judge, lost);
   if (judge?.kind === 'self-test') return judgeSelfTest(judge, lost, run);
+  if (run.mode === 'quiet')
+    return { verdict: 'cannot-know', reasons: ['the poll loop alone was measured: no packet was driven'] };
   return judgeFromPackets(packets, run, lost);
 }
 
@@ -260,6 +265,7 @@ export function validateResultOf(run: Run): ValidateResult {
       over1us: gapsFrom(figures.gap, cyclesOf(1e3)),
       over10us: gapsFrom(figures.gap, cyclesOf(1e4)),
       over100us: gapsFrom(figures.gap, cyclesOf(1e5)),
+      ...overLimit(run, cyclesOf),
       histogram: gapOctaves(figures).map(({ from, to, count }) => ({
         fromNs: ns(from),
         toNs: ns(to),
@@ -273,6 +279,18 @@ export function validateResultOf(run: Run): ValidateResult {
       maxNs: ns(words.busyMax),
       totalNs: ns(words.busyCycles),
     },
-    core: { cpu: run.cpu, ...worker.account },
+    core: {
+      cpu: run.cpu,
+      ...worker.account,
+      counters: { ...worker.account.counters, ...run.absentCounters },
+    },
   };
+}
+
+/** The bucket that the limit falls into counts whole, so that a longest gap over the limit is never none. */
+function overLimit({ gapLimitNs, figures }: Run, cyclesOf: (nanoseconds: number) => number) {
+  if (gapLimitNs === undefined) return {};
+  const limit = cyclesOf(gapLimitNs);
+  const count = figures.words.gapMax > limit ? gapsFrom(figures.gap, limit) : 0;
+  return { overLimit: { limitNs: gapLimitNs, count } };
 }

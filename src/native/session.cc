@@ -1,6 +1,5 @@
 #include "session.h"
 
-#include <fcntl.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_version.h>
@@ -25,7 +24,7 @@
 namespace bypass {
 namespace {
 
-enum State : uint64_t { kStateStarting = 1, kStateMeasuring = 2, kStateDone = 3 };
+enum State : uint64_t { kStateStarting = 1, kStateWaiting, kStateMeasuring, kStateDone };
 
 // The judge stops before the loop does, so that its last request still finds an answerer.
 constexpr uint64_t kJudgeMarginNs = 60000000;
@@ -35,27 +34,17 @@ constexpr uint64_t kCalibrationNs = 50000000;
 // Gaps up to the threshold are not told apart one by one.
 constexpr double kThresholdMaxNs = 300;
 
-void read_file(const char* path, std::string& text) {
-  text.clear();
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  char buffer[65536];
-  ssize_t got;
-  while ((got = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<size_t>(got));
-  close(fd);
+void read_files(const std::vector<std::string>& paths, Snapshot& snapshot) {
+  for (const std::string& path : paths) snapshot.files.push_back(read_text(path));
 }
 
-void read_tables(Snapshot& snapshot) {
-  read_file("/proc/interrupts", snapshot.interrupts);
-  read_file("/proc/softirqs", snapshot.softirqs);
-  read_file("/proc/stat", snapshot.stat);
-}
-
-void read_switches(Snapshot& snapshot) {
+void read_usage(Snapshot& snapshot) {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   snapshot.involuntary_switches = static_cast<uint64_t>(usage.ru_nivcsw);
   snapshot.voluntary_switches = static_cast<uint64_t>(usage.ru_nvcsw);
+  snapshot.minor_faults = static_cast<uint64_t>(usage.ru_minflt);
+  snapshot.major_faults = static_cast<uint64_t>(usage.ru_majflt);
 }
 
 class Session {
@@ -96,13 +85,13 @@ class Session {
     if (config_.mode == Mode::kPort) {
       if (!find_port(config_.pci, port)) return {"PORT_COUNT", "EAL started, but without this port"};
       node = node_of(port);
-    } else if (config_.mode != Mode::kRing) {
+    } else if (!without_device()) {
       if (rte_eth_dev_count_avail() == 0) return {"PORT_COUNT", "EAL started, but with no port"};
       port = static_cast<uint16_t>(rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER));
     }
     rte_mempool* pool = nullptr;
     if (const Error error = create_mempool(pool, node)) return error;
-    if (config_.mode == Mode::kRing) {
+    if (without_device()) {
       if (const Error error = self_test_.create(pool, port)) return error;
     }
     if (const Error error = start_port(port, pool, node)) return error;
@@ -134,6 +123,16 @@ class Session {
     return netlink.set_up(kValidatorInterface);
   }
 
+  bool without_device() const {
+    return config_.mode == Mode::kRing || config_.mode == Mode::kQuiet;
+  }
+
+  // Lets the windows of several processes begin together: so none sees another one start.
+  void wait_for_go() {
+    set(figures_.word[stateWord], kStateWaiting);
+    while (get(figures_.word[goWord]) == 0 && get(figures_.word[stopWord]) == 0) usleep(500);
+  }
+
   Error poll(uint16_t port, const ClockPair& begin) {
     rte_ether_addr mac{};
     rte_eth_macaddr_get(port, &mac);
@@ -151,7 +150,7 @@ class Session {
       result_.driver = info.driver_name;
 
     const std::vector<int> sockets =
-        config_.mode == Mode::kRing ? std::vector<int>{} : packet_sockets();
+        without_device() ? std::vector<int>{} : packet_sockets();
     if (const Error error = ignore_outgoing(sockets)) return error;
 
     ClockPair start = read_clock_pair();
@@ -174,6 +173,9 @@ class Session {
       loop.threshold /= 2;
     loop.hook = config_.mode == Mode::kRing ? &self_test_ : nullptr;
 
+    const Counters counters(config_.counters, config_.cpu);
+    if (config_.wait) wait_for_go();
+
     const PortStats stats_before = read_port_stats(port);
     take_socket_drops(sockets);
     timespec wall;
@@ -186,15 +188,17 @@ class Session {
     }
 
     set(figures_.word[stateWord], kStateMeasuring);
-    // The switches next to the loop on both sides: reading the tables takes long enough for some.
-    read_tables(result_.before);
-    read_switches(result_.before);
+    // The switches next to the loop on both sides: reading the files takes long enough for some.
+    read_files(config_.files, result_.before);
+    result_.before.counters = counters.read();
+    read_usage(result_.before);
     start = read_clock_pair();
     result_.setup_ns = start.raw_ns - begin.raw_ns;
     run_loop(loop, figures_);
     const ClockPair end = read_clock_pair();
-    read_switches(result_.after);
-    read_tables(result_.after);
+    read_usage(result_.after);
+    result_.after.counters = counters.read();
+    read_files(config_.files, result_.after);
     result_.duration_ns = end.raw_ns - start.raw_ns;
     hz = tsc_hz(start, end);
     set(figures_.word[tscHzWord], static_cast<uint64_t>(hz));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "counters.h"
 #include "error.h"
 #include "figures.h"
 #include "judge.h"
@@ -13,13 +14,17 @@
 
 namespace bypass {
 
-enum class Mode { kEmbedded, kRing, kInterface, kPort };
+// kQuiet polls a ring that nobody fills: the loop alone, without packets or the kernel.
+enum class Mode { kEmbedded, kRing, kInterface, kPort, kQuiet };
 
 struct SessionConfig {
   Mode mode = Mode::kRing;
   std::vector<std::string> eal_arguments;
   int cpu = 0;                  // the poll loop's
   std::vector<int> other_cpus;  // everything else's; may be empty
+  bool wait = false;            // for the parent's word before the window begins
+  std::vector<std::string> files;       // read around the window, on the polling CPU
+  std::vector<CounterSource> counters;  // likewise
   uint64_t duration_ms = 0;
   unsigned stride = 4;
   bool has_address = false;  // interface and port mode; the other modes have their own
@@ -28,14 +33,14 @@ struct SessionConfig {
   bool kernel_interface = false;  // the device has one that the operator goes on using
 };
 
-// The kernel's own account of the polling core, as text, read on the poll thread right around the
-// loop.
+// The account of the polling core, read on the poll thread right around the loop.
 struct Snapshot {
-  std::string interrupts;             // /proc/interrupts
-  std::string softirqs;               // /proc/softirqs
-  std::string stat;                   // /proc/stat
-  uint64_t involuntary_switches = 0;  // getrusage(RUSAGE_THREAD)
+  std::vector<FileText> files;         // parallel to SessionConfig::files
+  std::vector<CounterValue> counters;  // parallel to SessionConfig::counters
+  uint64_t involuntary_switches = 0;   // this and the next three: getrusage(RUSAGE_THREAD)
   uint64_t voluntary_switches = 0;
+  uint64_t minor_faults = 0;
+  uint64_t major_faults = 0;
 };
 
 struct SelfTestResult {

@@ -8,6 +8,7 @@ import {
   decodeHeader,
   FIGURES_BYTES,
   type Figures,
+  GO_OFFSET,
   HEADER_BYTES,
   type Header,
   STOP_OFFSET,
@@ -20,6 +21,8 @@ export interface SharedPage {
   figures(): Figures;
   /** Asks the loop to end. */
   stop(): void;
+  /** Lets a loop that waits begin its window. */
+  go(): void;
   close(): void;
 }
 
@@ -80,15 +83,14 @@ function readStable(fd: number, bytes: number): Buffer {
 
 export function openSharedPage(): SharedPage {
   const fd = create();
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(1n);
   return {
     fd,
     header: () => decodeHeader(readStable(fd, HEADER_BYTES)),
     figures: () => decodeFigures(readStable(fd, FIGURES_BYTES)),
-    stop() {
-      const one = Buffer.alloc(8);
-      one.writeBigUInt64LE(1n);
-      writeSync(fd, one, 0, 8, STOP_OFFSET);
-    },
+    stop: () => void writeSync(fd, one, 0, 8, STOP_OFFSET),
+    go: () => void writeSync(fd, one, 0, 8, GO_OFFSET),
     close: () => closeSync(fd),
   };
 }

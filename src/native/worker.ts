@@ -25,7 +25,7 @@ function work(config: WorkerConfig): WorkerMessage {
   }
   const { error, before, after, ...result } = addon.run(config, PAGE_FD);
   if (error !== null) return { type: 'failure', ...error };
-  return { type: 'result', ...result, account: coreAccount(before, after, config.cpu) };
+  return { type: 'result', ...result, account: coreAccount(before, after, config.cpu, config.counters) };
 }
 
 const message = work(JSON.parse(process.argv[2] ?? '') as WorkerConfig);

@@ -1,4 +1,4 @@
-import { foreignArguments, parseArgument } from '../formats/boot-line.ts';
+import { foreignArguments, lostArguments, ownArguments, parseArgument } from '../formats/boot-line.ts';
 import { parseCommandLine, sameName } from '../formats/kernel-cmdline.ts';
 import { OWN } from '../formats/own-files.ts';
 import { dangersOf } from '../formats/settings.ts';
@@ -38,15 +38,17 @@ export function wantedArguments(
 ): string[] {
   const extras = profile.boot?.arguments ?? [];
   const parts = [
-    ...coreArguments(profile),
+    ...coreArguments(profile, facts),
     ...hugepageArguments(profile, facts),
     ...iommuArguments(profile, facts),
   ];
   // What the profile writes out is meant.
   const own = parts.filter((text) => !extras.some((extra) => sameKey(extra, text)));
   const wanted = [...own, ...extras];
-  if (wanted.length > 0 && !profile.persistent) {
-    note(`the boot line is left alone, because the profile is not persistent: ${wanted.join(' ')}`);
+  if (!profile.persistent) {
+    const missing = lostArguments(facts.kernel.commandLine.value ?? '', wanted);
+    if (missing.length > 0)
+      note(`the boot line is left alone, because the profile is not persistent: ${missing.join(' ')}`);
     return [];
   }
   for (const sentence of dangersOf(extras)) note(sentence);
@@ -60,32 +62,61 @@ export function wantedArguments(
 
 /**
  * Isolation at boot: Documentation/admin-guide/kernel-parameters.txt. `managed_irq` also keeps those interrupts away whose
- * affinity nobody can set. A cgroup partition takes the place of `domain`, which could not be taken back at runtime.
+ * affinity nobody can set. A cgroup partition takes the place of `domain`, which could not be taken back at runtime. Where
+ * interrupts are left alone, a `managed_irq` that somebody else wrote is too.
  */
-function coreArguments({ cores }: ResolvedProfile): string[] {
+function coreArguments({ cores, moveInterrupts }: ResolvedProfile, facts: Facts): string[] {
   if (cores === undefined) return [];
   const { isolated, housekeeping, isolation } = cores;
+  const left = moveInterrupts === false;
+  const flags = [
+    ...(!left || keepsManaged(facts) ? ['managed_irq'] : []),
+    ...(isolation === 'cpuset' ? [] : ['domain']),
+  ];
   return [
-    `isolcpus=managed_irq,${isolation === 'cpuset' ? '' : 'domain,'}${isolated}`,
+    ...(flags.length === 0 ? [] : [`isolcpus=${flags.join(',')},${isolated}`]),
     `nohz_full=${isolated}`,
     `rcu_nocbs=${isolated}`,
-    `irqaffinity=${housekeeping}`,
+    ...(left ? [] : [`irqaffinity=${housekeeping}`]),
   ];
+}
+
+function keepsManaged(facts: Facts): boolean {
+  const ours = bootMemory(facts.ownFiles.files)?.added.some((text) =>
+    text.startsWith('isolcpus=managed_irq'),
+  );
+  return (
+    !ours && ownArguments(chosenLine(facts), ['isolcpus=0']).some((text) => text.includes('managed_irq'))
+  );
 }
 
 /**
  * vfio-pci translates its own devices; `pt` leaves those of kernel drivers untranslated, which they are used to. AMD's
- * unit is on wherever the firmware describes one.
+ * unit is on wherever the firmware describes one. Its driver knows no `on`, and says so in the log, but only another
+ * value takes the place of `off` (drivers/iommu/amd/init.c, parse_amd_iommu_options).
  */
-function iommuArguments({ nics }: ResolvedProfile, { cpu }: Facts): string[] {
+export function iommuArguments({ nics }: ResolvedProfile, facts: Facts): string[] {
   const protectedByIt = nics.filter(({ allowNoIommu }) => !allowNoIommu);
   const vfio = protectedByIt.some(({ driver, vfs }) =>
     [driver, ...(vfs ?? []).map((vf) => vf.driver)].includes('vfio-pci'),
   );
   if (!vfio) return [];
-  if (cpu.vendor.value === 'GenuineIntel') return ['intel_iommu=on', 'iommu=pt'];
-  if (cpu.vendor.value === 'AuthenticAMD' || cpu.vendor.value === 'HygonGenuine') return ['iommu=pt'];
-  return [];
+  const vendor = facts.cpu.vendor.value;
+  if (vendor === 'GenuineIntel') return ['intel_iommu=on', 'iommu=pt'];
+  if (vendor !== 'AuthenticAMD' && vendor !== 'HygonGenuine') return [];
+  const ours = bootMemory(facts.ownFiles.files)?.arguments.includes(AMD_ON) === true;
+  const off = [chosenLine(facts), facts.kernel.commandLine.value ?? ''].some((line) =>
+    ownArguments(line, [AMD_ON]).some((text) => /[=,]off\b/.test(text)),
+  );
+  return [...(ours || off ? [AMD_ON] : []), 'iommu=pt'];
+}
+
+const AMD_ON = 'amd_iommu=on';
+
+/** What is booted by default, as it is written now; the running line where no loader tells. */
+function chosenLine({ bootLoader, kernel }: Facts): string {
+  const chosen = bootLoader.entries.value?.find(({ isDefault }) => isDefault);
+  return chosen?.line ?? kernel.commandLine.value ?? '';
 }
 
 /** Of arguments that may stand more than once none replaces another. */

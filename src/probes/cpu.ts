@@ -9,8 +9,10 @@ import {
   attribute,
   cpuListText,
   flag,
+  guarded,
   integer,
   known,
+  listing,
   names,
   natural,
   numbered,
@@ -62,6 +64,7 @@ export const cpuProbe = defineProbe('cpu', (host) => {
     smt: smt(host),
     cores: cores(host, numbers),
     l3: lastLevelCaches(host, numbers),
+    mitigations: mitigations(host),
   };
 });
 
@@ -71,6 +74,18 @@ function smt(host: ReadHost): Fact<{ active: boolean; control: string }> {
   return known(
     { active: active.value, control: textOrNothing(host, `${CPU}/smt/control`) ?? 'unknown' },
     active.from,
+  );
+}
+
+function mitigations(host: ReadHost): Fact<Record<string, string>> {
+  const folder = `${CPU}/vulnerabilities`;
+  const found = listing(host, folder, 'the kernel names none');
+  if (found.absent !== undefined) return found;
+  return guarded(folder, () =>
+    known(
+      Object.fromEntries(found.value.map((name) => [name, host.readText(`${folder}/${name}`)?.trim() ?? ''])),
+      folder,
+    ),
   );
 }
 

@@ -7,6 +7,8 @@ import type { Facts, ProbeName } from './facts.ts';
  */
 export interface Look {
   readonly quick?: true;
+  /** With `quick`: what a plan is made of is looked at all the same. */
+  readonly planned?: true;
 }
 
 /** A probe reads one subject. It cannot write or start anything: ReadHost has no way to. */

@@ -38,6 +38,8 @@ const text = z.string();
 
 const kernel = z.strictObject({
   release: at(text, '/proc/sys/kernel/osrelease'),
+  build: at(text, '/proc/sys/kernel/version: the number and date of the build'),
+  hostname: at(text, '/proc/sys/kernel/hostname'),
   bootId: at(text, '/proc/sys/kernel/random/boot_id'),
   distribution: at(z.strictObject({ id: text, version: text, name: text }), '/etc/os-release'),
   commandLine: at(text, '/proc/cmdline'),
@@ -53,6 +55,7 @@ const machine = z.strictObject({
   vendor: at(text, '/sys/class/dmi/id/sys_vendor'),
   product: at(text, '/sys/class/dmi/id/product_name'),
   firmware: at(text, '/sys/class/dmi/id/bios_version'),
+  firmwareDate: at(text, '/sys/class/dmi/id/bios_date'),
   hypervisor: at(text, '/sys/hypervisor/type, /proc/cpuinfo flags, /sys/class/dmi/id'),
   container: at(text, '/run/systemd/container, /.dockerenv'),
   microcode: at(text, '/proc/cpuinfo'),
@@ -144,6 +147,7 @@ const cpu = z.strictObject({
     z.array(z.strictObject({ cpus: cpuList, size: count.nullable().describe('bytes') })),
     '/sys/devices/system/cpu/cpu*/cache/index*',
   ),
+  mitigations: at(z.record(text, text), '/sys/devices/system/cpu/vulnerabilities/*, by name'),
 });
 
 const isolation = z.strictObject({
@@ -231,6 +235,16 @@ const pciLink = z.strictObject({
   maxWidth: count.describe('max_link_width'),
 });
 
+const pciErrors = z.strictObject({ correctable: count, nonfatal: count, fatal: count });
+
+const pciBridge = z.strictObject({
+  address: text,
+  link: at(pciLink, '/sys/bus/pci/devices/*/current_link_speed …, towards what is below it'),
+  maxPayload: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control; else link/l0s_aspm and l1_aspm'),
+  errors: at(pciErrors, '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot'),
+});
+
 const pciFunction = z.strictObject({
   address: text.describe('domain:bus:device.function'),
   class: text.describe('class, 0x020000 is Ethernet'),
@@ -245,14 +259,13 @@ const pciFunction = z.strictObject({
   iommuGroup: at(count, '/sys/bus/pci/devices/*/iommu_group'),
   link: at(pciLink, '/sys/bus/pci/devices/*/current_link_speed …'),
   maxPayload: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
+  maxPayloadSupported: at(count, '/sys/bus/pci/devices/*/config, Device Capabilities, bytes'),
   maxReadRequest: at(count, '/sys/bus/pci/devices/*/config, Device Control, bytes'),
-  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control'),
+  aspm: at(text, '/sys/bus/pci/devices/*/config, Link Control; else link/l0s_aspm and l1_aspm'),
   serial: at(text, '/sys/bus/pci/devices/*/config, Device Serial Number capability'),
   powerState: at(text, '/sys/bus/pci/devices/*/power_state'),
-  errors: at(
-    z.strictObject({ correctable: count, nonfatal: count, fatal: count }),
-    '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot',
-  ),
+  powerControl: at(text, '/sys/bus/pci/devices/*/power/control: `auto` lets the kernel put it to sleep'),
+  errors: at(pciErrors, '/sys/bus/pci/devices/*/aer_dev_correctable …, totals since boot'),
   sriov: at(
     z.strictObject({ total: count, enabled: count, autoprobe: z.boolean().nullable() }),
     '/sys/bus/pci/devices/*/sriov_totalvfs …',
@@ -264,13 +277,14 @@ const pciFunction = z.strictObject({
     .describe('the bridges above, from the root port down: the real path in /sys/devices'),
   interfaces: z.array(text).describe('/sys/bus/pci/devices/*/net, also one level down for virtio'),
   remembered: at(
-    z.strictObject({ driver: text, address: text, interface: text }),
+    z.strictObject({ driver: text, address: text, interface: text, firmware: text.optional() }),
     '/var/lib/bypass-setup/nics.json: what it was before it left the kernel',
   ),
 });
 
 const pci = z.strictObject({
   networkFunctions: at(z.array(pciFunction), '/sys/bus/pci/devices, class 0x02'),
+  bridges: z.array(pciBridge).describe('those above network functions: the other end of their links'),
 });
 
 const networkInterface = z.strictObject({
@@ -415,6 +429,10 @@ const iommuMember = z.strictObject({
 
 const iommu = z.strictObject({
   units: at(z.array(text), '/sys/class/iommu'),
+  table: at(
+    z.enum(['DMAR', 'IVRS']),
+    '/sys/firmware/acpi/tables: the firmware describes an IOMMU of Intel or AMD, whether or not it is in use',
+  ),
   groups: at(
     z.array(
       z.strictObject({
@@ -712,6 +730,7 @@ export type ServiceAccount = z.infer<typeof serviceAccountSchema>;
 export type ProbeName = keyof Facts;
 export type BootEntry = z.infer<typeof bootEntry>;
 export type BootLoaderKind = z.infer<typeof bootLoaderKind>;
+export type PciBridge = z.infer<typeof pciBridge>;
 export type PciFunction = z.infer<typeof pciFunction>;
 export type NetworkInterface = z.infer<typeof networkInterface>;
 export type Carried = z.infer<typeof carried>;

@@ -6,14 +6,26 @@ import type { Fact, Facts, IommuGroup } from './facts.ts';
 import { absent, attribute, guarded, known, listing, numbered, textOrNothing, word } from './read.ts';
 
 const UNITS = '/sys/class/iommu';
+const TABLES = '/sys/firmware/acpi/tables';
 const GROUPS = '/sys/kernel/iommu_groups';
 const DEVICES = '/sys/bus/pci/devices';
 
 export const iommuProbe = defineProbe('iommu', (host): Facts['iommu'] => ({
   units: listing(host, UNITS, 'no IOMMU is in use'),
+  table: table(host),
   groups: groups(host),
   interruptRemapping: interruptRemapping(host),
 }));
+
+/** Missing only where the tables are listed, and none of these is among them; in a container or without ACPI nobody can tell. */
+function table(host: ReadHost): Facts['iommu']['table'] {
+  return guarded(TABLES, () => {
+    const names = host.list(TABLES) ?? [];
+    if (names.length === 0) return absent('unsupported', 'the kernel shows no ACPI tables', TABLES);
+    const found = (['DMAR', 'IVRS'] as const).find((name) => names.includes(name));
+    return found === undefined ? absent('missing', 'no table DMAR or IVRS', TABLES) : known(found, TABLES);
+  });
+}
 
 function groups(host: ReadHost): Fact<IommuGroup[]> {
   const found = listing(host, GROUPS, 'no IOMMU groups');

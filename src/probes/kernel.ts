@@ -62,6 +62,8 @@ export const kernelProbe = defineProbe('kernel', (host) => {
   const release = attribute(host, '/proc/sys/kernel/osrelease', word);
   return {
     release,
+    build: attribute(host, '/proc/sys/kernel/version', word),
+    hostname: attribute(host, '/proc/sys/kernel/hostname', word),
     bootId: attribute(host, '/proc/sys/kernel/random/boot_id', word),
     distribution: distribution(host),
     commandLine: attribute(host, '/proc/cmdline', (text) => text),

@@ -40,6 +40,7 @@ export const machineProbe = defineProbe('machine', (host) => ({
   vendor: attribute(host, `${DMI}/sys_vendor`, word),
   product: attribute(host, `${DMI}/product_name`, word),
   firmware: attribute(host, `${DMI}/bios_version`, word),
+  firmwareDate: attribute(host, `${DMI}/bios_date`, word),
   hypervisor: hypervisor(host),
   container: container(host),
   microcode: microcode(host),

@@ -3,7 +3,7 @@ import { isPciAddress } from '../formats/pci-address.ts';
 import { type PciConfig, parsePciConfig } from '../formats/pci-config.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
-import type { Fact, Facts, PciFunction } from './facts.ts';
+import type { Fact, Facts, PciBridge, PciFunction } from './facts.ts';
 import {
   absent,
   attribute,
@@ -35,14 +35,46 @@ type Remembered = NonNullable<PciFunction['remembered']['value']>;
 
 export const pciProbe = defineProbe('pci', (host): Facts['pci'] => {
   const devices = listing(host, DEVICES, 'the host has no PCI devices');
-  if (devices.absent !== undefined) return { networkFunctions: devices };
+  if (devices.absent !== undefined) return { networkFunctions: devices, bridges: [] };
   const memory = readMemory(host);
   const found = devices.value.filter(isPciAddress).flatMap((address) => {
     const code = textOrNothing(host, `${DEVICES}/${address}/class`);
     return code !== undefined && NETWORK_CLASS.test(code) ? [readFunction(host, address, code, memory)] : [];
   });
-  return { networkFunctions: known(found, DEVICES) };
+  const above = [...new Set(found.flatMap(({ upstream }) => upstream))].sort();
+  return {
+    networkFunctions: known(found, DEVICES),
+    bridges: above.map((address) => readBridge(host, address)),
+  };
 });
+
+/** Its first 256 bytes hold what is asked for; the rest would cost as many transactions with the device. */
+const BRIDGE_CONFIG = 256;
+
+function readBridge(host: ReadHost, address: string): PciBridge {
+  const folder = `${DEVICES}/${address}`;
+  const config = readConfig(host, folder, BRIDGE_CONFIG);
+  return {
+    address,
+    link: link(host, folder),
+    maxPayload: fromConfig(config, (space) => space.maxPayload),
+    aspm: aspm(host, folder, config),
+    errors: errors(host, folder),
+  };
+}
+
+/** Without root the configuration space is cut; the kernel's own account of a link is not (drivers/pci/pcie/aspm.c). */
+function aspm(host: ReadHost, folder: string, config: Fact<PciConfig>): Fact<string> {
+  const fact = fromConfig(config, (space) => space.aspm);
+  if (fact.absent !== 'denied') return fact;
+  const states = (['L0s', 'L1'] as const).map((state) => {
+    const text = textOrNothing(host, `${folder}/link/${state.toLowerCase()}_aspm`);
+    return text === undefined ? undefined : text === '1' ? state : '';
+  });
+  const seen = states.filter((state) => state !== undefined);
+  if (seen.length === 0) return fact;
+  return known(seen.filter(Boolean).join(' ') || 'disabled', `${folder}/link`);
+}
 
 function readFunction(
   host: ReadHost,
@@ -77,10 +109,15 @@ function readFunction(
     iommuGroup: iommuGroup(host, folder),
     link: listed('current_link_speed', () => link(host, folder)),
     maxPayload: fromConfig(config, (space) => space.maxPayload),
+    maxPayloadSupported: fromConfig(config, (space) => space.maxPayloadSupported),
     maxReadRequest: fromConfig(config, (space) => space.maxReadRequest),
-    aspm: fromConfig(config, (space) => space.aspm),
+    aspm: present.has('physfn') ? fromConfig(config, (space) => space.aspm) : aspm(host, folder, config),
     serial: fromConfig(config, (space) => space.serial),
     powerState: listed('power_state', () => attribute(host, `${folder}/power_state`, word)),
+    // A virtual function sleeps with its physical one, and there may be hundreds.
+    powerControl: present.has('physfn')
+      ? absent('missing', 'a virtual function', `${folder}/power/control`)
+      : listed('power', () => attribute(host, `${folder}/power/control`, word)),
     errors: listed('aer_dev_correctable', () => errors(host, folder)),
     sriov: listed('sriov_totalvfs', () => sriov(host, folder)),
     physicalFunction: linked(host, folder, 'physfn', 'not a virtual function'),
@@ -98,10 +135,10 @@ function readFunction(
  * Each four bytes are a transaction with the device, so that a whole space takes a millisecond; a virtual function has
  * no settings of its own in it (PCI Express Base Specification 5.0, section 9.3.5).
  */
-function readConfig(host: ReadHost, folder: string): Fact<PciConfig> {
+function readConfig(host: ReadHost, folder: string, size = CONFIG_SIZE): Fact<PciConfig> {
   const path = `${folder}/config`;
   return guarded(path, () => {
-    const bytes = host.readBytes(path, CONFIG_SIZE);
+    const bytes = host.readBytes(path, size);
     if (bytes === undefined || bytes.length === 0) return absent('missing', 'no such file', path);
     if (bytes.every((byte) => byte === 0xff))
       return absent('garbled', 'all bits are ones: the device no longer answers', path);
@@ -224,7 +261,12 @@ function remembered(memory: Fact<Record<string, Remembered>>, address: string): 
   if (!fields.every((field) => typeof field === 'string'))
     return absent('garbled', 'fields are missing', memory.from);
   return known(
-    { driver: nic.driver ?? '', address: nic.address ?? '', interface: nic.interface ?? '' },
+    {
+      driver: nic.driver ?? '',
+      address: nic.address ?? '',
+      interface: nic.interface ?? '',
+      ...(typeof nic.firmware === 'string' ? { firmware: nic.firmware } : {}),
+    },
     memory.from,
   );
 }

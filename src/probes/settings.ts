@@ -14,8 +14,8 @@ const REFUSED = '/run/bypass-setup/refused';
 type Settings = Facts['settings'];
 
 /** The raw text of all that may be set, so that a plan knows what to put back. */
-export const settingsProbe = defineProbe('settings', (host, { quick }): Settings => {
-  if (quick)
+export const settingsProbe = defineProbe('settings', (host, { quick, planned }): Settings => {
+  if (quick && !planned)
     return {
       attributes: {},
       interrupts: unseen(IRQ),

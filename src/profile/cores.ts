@@ -45,7 +45,8 @@ export function resolveCores(
       : parseCpuList(cpu.online.value);
   const [boot] = online;
   if (boot === undefined) {
-    report({ subject: 'cores', sentence: `which CPUs are online cannot be read (${cpu.online.from})` });
+    const sentence = `which CPUs are online cannot be read (${cpu.online.from})`;
+    report({ subject: 'cores', sentence, unknown: true });
     return undefined;
   }
   const host: Topology = { cores: known, online, boot, nics, facts };
@@ -103,15 +104,15 @@ const NO_CHOICE: Choice = { isolated: [], reasons: [], notes: [] };
  */
 function automatic(host: Topology, report: Report): Choice {
   const { cores, nics } = host;
-  const refuse = (sentence: string): Choice => {
-    report({ subject: 'cores', sentence });
+  const refuse = (sentence: string, unknown = false): Choice => {
+    report({ subject: 'cores', sentence, ...(unknown ? { unknown } : {}) });
     return NO_CHOICE;
   };
   const polled = nics.filter(({ stack }) => stack !== 'kernel');
   if (polled.length === 0) return refuse('auto needs a NIC whose stack is not kernel; name the CPUs');
   const lost = polled.find(({ node }) => node === undefined);
   if (lost !== undefined)
-    return refuse(`the firmware does not say which node ${lost.name} is on; name the CPUs`);
+    return refuse(`the firmware does not say which node ${lost.name} is on; name the CPUs`, true);
   const places = placesOf(polled, host);
   const most = Math.max(0, Math.min(Math.floor(cores.length / 2), cores.length - LEAST_HOUSEKEEPING));
   const nodes = places.map(({ home }) => inNode(home, host));

@@ -30,6 +30,7 @@ export function resolveHugepages(
     report({
       subject: 'hugepages',
       sentence: `this host's pools cannot be read: ${pools.reason} (${pools.from})`,
+      ...(pools.absent === 'missing' ? {} : { unknown: true }),
     });
     return [];
   }
@@ -117,7 +118,8 @@ function canHave(size: number, { cpu }: Facts): boolean {
 function knownNodes(users: readonly PlacedNic[], subject: string, report: Report): number[] {
   for (const { name, node } of users) {
     if (node !== undefined) continue;
-    report({ subject, sentence: `the firmware does not say which node ${name} is on; name the node` });
+    const sentence = `the firmware does not say which node ${name} is on; name the node`;
+    report({ subject, sentence, unknown: true });
   }
   return [...new Set(users.flatMap(({ node }) => node ?? []))].sort((a, b) => a - b);
 }

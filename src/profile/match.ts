@@ -6,7 +6,12 @@ import type { Match } from './schema.ts';
 /** The one function that is meant, or why there is none. */
 export type Matched =
   | { readonly nic: PciFunction }
-  | { readonly sentence: string; readonly code?: 'NIC_IDENTITY_DISAGREES' | 'NIC_IDENTITY_UNKNOWN' };
+  | {
+      readonly sentence: string;
+      readonly code?: 'NIC_IDENTITY_DISAGREES' | 'NIC_IDENTITY_UNKNOWN';
+      /** Whether only something that could not be read keeps it from being found. */
+      readonly unknown?: boolean;
+    };
 
 interface Criterion {
   readonly field: keyof Match;
@@ -28,7 +33,7 @@ export function findNic(match: Match, functions: readonly PciFunction[], facts: 
     };
   }
   const met = criteria.filter((criterion) => functions.some((nic) => fits(nic, criterion)));
-  if (met.length === 0) return { sentence: nobody(criteria, functions, facts) };
+  if (met.length === 0) return nobody(criteria, functions, facts);
   return contradiction(criteria, met, functions, facts);
 }
 
@@ -60,7 +65,7 @@ function contradiction(
   );
   if (unseen !== undefined) {
     const sentence = `${met.map(print).join(' and ')} is ${nameOf(unseen)}, but whether that has ${rest.map(print).join(' and ')} cannot be known`;
-    return { code: 'NIC_IDENTITY_UNKNOWN', sentence };
+    return { code: 'NIC_IDENTITY_UNKNOWN', sentence, unknown: true };
   }
   const clauses = criteria.map((criterion) => {
     const owners = functions.filter((nic) => fits(nic, criterion)).map((nic) => describe(nic, facts));
@@ -77,16 +82,19 @@ function describe(nic: PciFunction, facts: Facts): string {
   return mac === undefined ? nameOf(nic) : `${nameOf(nic)} with mac ${mac}`;
 }
 
-function nobody(criteria: readonly Criterion[], functions: readonly PciFunction[], facts: Facts): string {
+function nobody(criteria: readonly Criterion[], functions: readonly PciFunction[], facts: Facts): Matched {
   const name = criteria.find(({ field }) => field === 'interface')?.wanted;
   const virtual = facts.network.interfaces.value?.find((entry) => entry.name === name && entry.pci === null);
   if (virtual !== undefined) {
     const below = virtual.lowers.length === 0 ? '' : ` over ${virtual.lowers.join(', ')}`;
-    return `interface ${virtual.name} is no NIC but a ${virtual.kind ?? 'virtual interface'}${below}`;
+    return {
+      sentence: `interface ${virtual.name} is no NIC but a ${virtual.kind ?? 'virtual interface'}${below}`,
+    };
   }
   const hidden =
     criteria.some(({ field }) => field === 'serial') &&
     functions.some(({ serial }) => serial.absent === 'denied');
   const why = hidden ? ', as far as can be read without root' : '';
-  return `no NIC of this host has ${criteria.map(print).join(' or ')}${why}`;
+  const sentence = `no NIC of this host has ${criteria.map(print).join(' or ')}${why}`;
+  return hidden ? { sentence, unknown: true } : { sentence };
 }

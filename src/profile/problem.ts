@@ -4,12 +4,9 @@ export interface Unresolved {
   readonly subject: string;
   readonly sentence: string;
   /** Set where going on would be dangerous, and not only impossible. */
-  readonly refused?:
-    | 'NIC_IDENTITY_DISAGREES'
-    | 'NIC_IDENTITY_UNKNOWN'
-    | 'NIC_STAYS'
-    | 'NO_IOMMU'
-    | 'TUNER_ACTIVE';
+  readonly refused?: 'NIC_IDENTITY_DISAGREES' | 'NIC_IDENTITY_UNKNOWN' | 'NIC_STAYS' | 'TUNER_ACTIVE';
+  /** Set where it may well be had, but something could not be read. */
+  readonly unknown?: boolean;
 }
 
 /** Takes note of a problem, so that all of them can be told together. */

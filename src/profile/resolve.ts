@@ -16,11 +16,25 @@ import type { Profile, ProfileNic, ProfileVf } from './schema.ts';
 import { resolveSettings } from './settings.ts';
 import { nodeOf } from './topology.ts';
 
+export interface Resolution {
+  /** Without problems all of the profile; with problems only as much as could be made out. */
+  readonly resolved: ResolvedProfile;
+  /** What this host cannot give, or what cannot be known of it. */
+  readonly problems: readonly Unresolved[];
+}
+
 /**
  * Fills every `auto` from the facts of one host, and finds the NICs. Pure. Throws a ToolError that lists everything
  * this host cannot give: PROFILE_UNRESOLVED (exit code 64), or what is refused for safety (exit code 4).
  */
 export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile {
+  const { resolved, problems } = resolve(profile, facts);
+  if (problems.length > 0) throw failure(problems);
+  return resolved;
+}
+
+/** The same for who wants to hear of the problems and not to go on. */
+export function resolve(profile: Profile, facts: Facts): Resolution {
   const problems: Unresolved[] = [];
   const report: Report = (problem) => void problems.push(problem);
   const found = findNics(profile.nics, facts, report);
@@ -62,8 +76,7 @@ export function resolveProfile(profile: Profile, facts: Facts): ResolvedProfile 
     ...(service === undefined ? {} : { service: accountOf(service) }),
     persistent,
   };
-  if (problems.length > 0) throw failure(problems);
-  return resolved;
+  return { resolved, problems };
 }
 
 function accountOf({ user, group, unit }: NonNullable<Profile['service']>): ServiceAccount {
@@ -79,15 +92,24 @@ function findNics(nics: Profile['nics'], facts: Facts, report: Report): Found[] 
   const { networkFunctions } = facts.pci;
   if (networkFunctions.absent !== undefined && nics.length > 0) {
     const sentence = `this host's PCI devices cannot be read: ${networkFunctions.reason} (${networkFunctions.from})`;
-    report({ subject: 'nics', sentence });
+    report({
+      subject: 'nics',
+      sentence,
+      ...(networkFunctions.absent === 'missing' ? {} : { unknown: true }),
+    });
     return [];
   }
   const found: Found[] = [];
   for (const wanted of nics) {
     const result = findNic(wanted.match, networkFunctions.value ?? [], facts);
     if (!('nic' in result)) {
-      const { sentence, code } = result;
-      report({ subject: wanted.name, sentence, ...(code === undefined ? {} : { refused: code }) });
+      const { sentence, code, unknown } = result;
+      report({
+        subject: wanted.name,
+        sentence,
+        ...(code === undefined ? {} : { refused: code }),
+        ...(unknown === undefined ? {} : { unknown }),
+      });
       continue;
     }
     const other = found.find(({ nic }) => nic === result.nic);
@@ -103,13 +125,6 @@ function resolveNic(wanted: ProfileNic, nic: PciFunction, facts: Facts, report: 
   const { name, role, stack } = wanted;
   const driver = driverOf(wanted, nic, facts, report);
   const vfs = resolveVfs(wanted, nic, report);
-  const vfio = [driver, ...(vfs ?? []).map((vf) => vf.driver)].includes('vfio-pci');
-  // In no-IOMMU mode vfio makes up a group; it is asked for by the same key.
-  const off = nic.iommuGroup.absent === 'missing' && facts.iommu.units.absent === 'missing';
-  if (vfio && off && !wanted['allow-no-iommu']) {
-    const sentence = `${nameOf(nic)} cannot be on vfio-pci: the IOMMU is off; turn it on (VT-d or AMD-Vi in the firmware, intel_iommu=on), or accept that the NIC can write to all memory with "allow-no-iommu: true"`;
-    report({ subject: name, refused: 'NO_IOMMU', sentence });
-  }
   return {
     name,
     address: nic.address,
@@ -118,6 +133,7 @@ function resolveNic(wanted: ProfileNic, nic: PciFunction, facts: Facts, report: 
     stack,
     driver,
     allowNoIommu: wanted['allow-no-iommu'],
+    ...(wanted.firmware === undefined ? {} : { firmware: wanted.firmware }),
     ...(vfs === undefined ? {} : { vfs }),
   };
 }
@@ -159,8 +175,8 @@ function resolveVfs(
   if (vfs === undefined) return undefined;
   const wanted: readonly Partial<ProfileVf>[] = Array.isArray(vfs) ? vfs : [];
   const count = Array.isArray(vfs) ? vfs.length : vfs;
-  const refuse = (sentence: string) => {
-    report({ subject: name, sentence: `${nameOf(nic)} ${sentence}` });
+  const refuse = (sentence: string, unknown = false) => {
+    report({ subject: name, sentence: `${nameOf(nic)} ${sentence}`, ...(unknown ? { unknown } : {}) });
     return undefined;
   };
   if (nic.physicalFunction.value !== undefined) return refuse('is a virtual function itself');
@@ -168,7 +184,7 @@ function resolveVfs(
   if (sriov.absent === 'missing' && count > 0)
     return refuse('has no SR-IOV, or it is turned off in the firmware');
   if (sriov.absent !== undefined && count > 0)
-    return refuse(`may have virtual functions, but: ${sriov.reason}`);
+    return refuse(`may have virtual functions, but: ${sriov.reason}`, true);
   const total = sriov.value?.total ?? 0;
   if (count > total) return refuse(`has at most ${total} virtual functions, not ${count}`);
   const bifurcated = staysOnKernel(nic) === 'bifurcated';

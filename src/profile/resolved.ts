@@ -41,6 +41,8 @@ export interface ResolvedNic {
   readonly driver: UserspaceDriver | null;
   /** Whether the profile lets vfio work without an IOMMU. */
   readonly allowNoIommu: boolean;
+  /** The oldest firmware that will do. */
+  readonly firmware?: string;
   /** Virtual functions, in order of their index; undefined leaves sriov_numvfs alone. */
   readonly vfs?: readonly VfSettings[];
 }

@@ -90,6 +90,9 @@ const nic = z.strictObject({
     .describe(
       'lets it be driven from user space without an IOMMU: the NIC can then write to all memory of the host',
     ),
+  firmware: text(/^\d{1,6}(\.\d{1,6}){0,4}$/, 'a version in quotes, such as "4.40"')
+    .optional()
+    .describe('oldest firmware that will do, as `probe --json` prints its version; `check` compares'),
   vfs: z
     .union([z.int().min(0).max(65535), z.array(vf).max(65535)])
     .optional()
@@ -204,10 +207,16 @@ const validation = z.strictObject({
     .optional()
     .describe('how long to drive packets; else what the command takes by default'),
   cpu: z.int().min(0).max(65535).optional().describe('CPU of the poll loop; else the last one allowed'),
+  'max-gap': text(/^\d{1,6}(us|ms)$/, 'a time such as 20us or 1ms')
+    .optional()
+    .describe('longest gap of a poll loop that `check --measure` lets pass; else 20us'),
 });
 
 export const profileSchema = z.strictObject({
   version: z.literal(1).describe('version of this format'),
+  role: text(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/, 'a word of letters, digits, ., _ and -')
+    .optional()
+    .describe('what hosts of this kind are called; `fleet` compares those of one role'),
   nics: z.array(nic).default([]).describe('the NICs this profile is about; others are left alone'),
   hugepages: z
     .union([z.literal('auto'), z.array(hugepage)])

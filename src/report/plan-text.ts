@@ -1,3 +1,4 @@
+import { changeDifferences } from '../formats/change-differences.ts';
 import { changeTitle } from '../formats/change-title.ts';
 import type { Change, Json } from '../plan/change.ts';
 import type { PlanDocument } from '../plan/document.ts';
@@ -70,16 +71,20 @@ interface Part {
   readonly to: string | undefined;
 }
 
-/** What is wanted and is otherwise: of an object its plain fields. The rest is the action's own, for its undo. */
+/** Each field that differs; of a file that was not there all that it will be. */
 function differences(before: Json, after: Json): Part[] {
-  if (!isObject(after)) {
-    return isObject(before) || !isPlain(before) ? [] : [part('', before, after)];
-  }
-  const was = isObject(before) ? before : {};
-  const parts = Object.keys(after)
-    .filter((key) => isPlain(after[key]) && isPlain(was[key]) && (was[key] ?? null) !== after[key])
-    .map((key) => part(key, was[key], after[key]));
-  return 'text' in after && was.text == null ? [newFile(parts)] : parts;
+  const parts = changeDifferences(before, after).map(({ name, from, to }) => ({
+    name: name === '' ? '' : `${name}: `,
+    from: show(name, from),
+    to: show(name, to),
+  }));
+  return fileIsNew(before, after) ? [newFile(parts)] : parts;
+}
+
+function fileIsNew(before: Json, after: Json): boolean {
+  const text = (value: Json) =>
+    typeof value === 'object' && value !== null && 'text' in value ? value.text : undefined;
+  return text(after) !== undefined && (text(before) ?? null) === null;
 }
 
 /** A file that was not there needs one line for all that it will be. */
@@ -88,11 +93,7 @@ function newFile(parts: readonly Part[]): Part {
   return { name: '', from: undefined, to: texts.join(', ') };
 }
 
-function part(name: string, before: Json | undefined, after: Json | undefined): Part {
-  return { name: name === '' ? '' : `${name}: `, from: show(name, before), to: show(name, after) };
-}
-
-function show(name: string, value: Json | undefined): string | undefined {
+function show(name: string, value: null | boolean | number | string | undefined): string | undefined {
   if (value === null || value === undefined || value === '') return undefined;
   if (typeof value === 'number') return name === 'mode' ? `0${value.toString(8)}` : String(value);
   if (typeof value !== 'string') return JSON.stringify(value);
@@ -104,14 +105,6 @@ function markOf(parts: readonly Part[]): '+' | '-' | '~' {
   if (parts.length === 0) return '~';
   if (parts.every(({ from }) => from === undefined)) return '+';
   return parts.every(({ to }) => to === undefined) ? '-' : '~';
-}
-
-function isPlain(value: Json | undefined): boolean {
-  return typeof value !== 'object' || value === null;
-}
-
-function isObject(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
-  return !isPlain(value) && !Array.isArray(value);
 }
 
 function entry(mark: string, text: string, style: Style, color: 'dim' | 'red'): string[] {

@@ -1,3 +1,4 @@
+import { formatNanoseconds as time } from '../formats/duration.ts';
 import { formatSize } from '../formats/size.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { paint, plain, type Style, wrap } from './terminal.ts';
@@ -7,6 +8,7 @@ const MODE: Readonly<Record<ValidateResult['mode'], string>> = {
   ring: 'the ring self-test, no kernel involved',
   interface: 'a kernel interface',
   port: 'a NIC that DPDK drives',
+  quiet: 'the poll loop alone, without packets',
 };
 const COLOR = { ready: 'green', 'not-ready': 'red', 'cannot-know': 'cyan' } as const;
 
@@ -114,16 +116,4 @@ function share({ polls }: ValidateResult): string {
 
 function millions(perSecond: number): string {
   return (perSecond / 1e6).toPrecision(3);
-}
-
-/** Nanoseconds with three digits and the unit that suits. */
-export function time(nanoseconds: number): string {
-  const units = ['ns', 'µs', 'ms', 's'] as const;
-  let value = nanoseconds;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${Number(value.toPrecision(3))} ${units[unit]}`;
 }

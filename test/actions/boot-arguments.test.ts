@@ -8,6 +8,8 @@ import { bootArgumentsAction } from '../../src/actions/boot-arguments.ts';
 import { notInEffect } from '../../src/actions/boot-effect.ts';
 import { dropIn } from '../../src/actions/loaders/grub.ts';
 import { foreignArguments, ownArguments } from '../../src/formats/boot-line.ts';
+import { formatCpuList } from '../../src/formats/cpu-list.ts';
+import { parseCommandLine } from '../../src/formats/kernel-cmdline.ts';
 import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { wantedArguments } from '../../src/plan/boot-arguments.ts';
@@ -182,6 +184,44 @@ describe('the boot line, through the own tool of each loader', () => {
   });
 });
 
+describe('isolation', () => {
+  const cpuLists = fc
+    .uniqueArray(fc.nat(127), { minLength: 2, maxLength: 20 })
+    .map((cpus) => ({ isolated: cpus.slice(1), housekeeping: cpus.slice(0, 1) }));
+
+  it('[F1] isolcpus, nohz_full and rcu_nocbs name the same CPUs in every entry, whatever stood there', () => {
+    const stale = fc.subarray([
+      'isolcpus=1',
+      'nohz_full=2-5',
+      'rcu_nocbs=all',
+      'nohz_full=6',
+      'irqaffinity=7',
+    ]);
+    return fc.assert(
+      fc.asyncProperty(cpuLists, stale, fc.boolean(), async (cpus, line, moved) => {
+        const cores = {
+          isolated: formatCpuList([...cpus.isolated].sort((a, b) => a - b)),
+          housekeeping: formatCpuList(cpus.housekeeping),
+        };
+        const profile = { ...bootProfile(cores), moveInterrupts: moved };
+        const { host } = await applied('systemd-boot', line.join(' '), profile);
+        for (const [, text] of linesOf(host)) {
+          const values = (key: string) =>
+            parseCommandLine(text ?? '').parameters.flatMap(({ name, value = '' }) =>
+              name === key ? [value] : [],
+            );
+          const [isolcpus, ...twice] = values('isolcpus').map((value) => value.replace(/^([a-z_]+,)+/, ''));
+          expect(twice).toEqual([]);
+          expect(isolcpus).toBe(cores.isolated);
+          expect(values('nohz_full')).toEqual([cores.isolated]);
+          expect(values('rcu_nocbs')).toEqual([cores.isolated]);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
 describe('arguments that do nothing', () => {
   it('[J8] of an option that the kernel was built without are not written, and that is said', () => {
     const host = bootHost('grub-debian', 'quiet', {
@@ -228,6 +268,30 @@ describe('arguments that do nothing', () => {
     ]);
   });
 
+  it('[F6] where interrupts are left alone no key of theirs is written, and none of others taken away', async () => {
+    const arguments_ = (line: string, isolation?: 'cpuset', more: Record<string, string> = {}) =>
+      wantedArguments(
+        factsOf(bootHost('grub-debian', line, more)),
+        {
+          ...bootProfile({ ...CORES, ...(isolation === undefined ? {} : { isolation }) }),
+          moveInterrupts: false,
+        },
+        () => undefined,
+      ).join(' ');
+    expect(arguments_('quiet')).toBe('isolcpus=domain,2-3 nohz_full=2-3 rcu_nocbs=2-3');
+    expect(arguments_('quiet', 'cpuset')).toBe('nohz_full=2-3 rcu_nocbs=2-3');
+    expect(arguments_('isolcpus=managed_irq,domain,2-3 irqaffinity=0')).toBe(
+      'isolcpus=managed_irq,domain,2-3 nohz_full=2-3 rcu_nocbs=2-3',
+    );
+    // What an earlier profile of ours wrote goes.
+    const { host, profile } = await applied('grub-debian', 'quiet');
+    const { changes } = planFor(host, { ...profile, moveInterrupts: false });
+    const [change] = changes.filter(({ action }) => action === 'boot-arguments');
+    expect(change?.summary).toContain('boot with isolcpus=domain,2-3 nohz_full=2-3 rcu_nocbs=2-3');
+    await applyAll(changes, host, []);
+    for (const [, line] of linesOf(host)) expect(line).not.toMatch(/managed_irq|irqaffinity/);
+  });
+
   it('the cost of what is dangerous is told', () => {
     const profile = bootProfile(undefined, ['mitigations=off', 'skew_tick=1']);
     expect(planFor(bootHost('grub-debian', 'quiet'), profile).notes).toContain(
@@ -242,6 +306,15 @@ describe('arguments that do nothing', () => {
     });
     expect(changes).toEqual([]);
     expect(notes.join()).toContain('the boot line is left alone');
+  });
+
+  it('[E1] and only what the running kernel lacks is spoken of', () => {
+    const notes = (line: string) =>
+      planFor(bootHost('grub-debian', line), { ...bootProfile(CORES), persistent: false }).notes.join();
+    expect(notes(WANTED.replace(' nohz_full=2-3', ''))).toBe(
+      'the boot line is left alone, because the profile is not persistent: nohz_full=2-3',
+    );
+    expect(notes(WANTED)).toBe('');
   });
 });
 

@@ -155,6 +155,24 @@ describe('a device in use', () => {
     expect(found.host.operations).toEqual([]);
   });
 
+  it('[B5] is refused by its own /dev/uioN, and not for that of another NIC', async () => {
+    const UIO = { ...PORT, wanted: 'uio_pci_generic' } as const;
+    const found = hostWith({ nics: [UIO, UIO] });
+    await applyAll(plan(found).changes, found.host, []);
+    const back = { ...found, profile: hostWith({ nics: [{ ...PORT, wanted: null }] }).profile };
+    const nodeOf = (address: string) =>
+      `/dev/${found.host.list(`/sys/bus/pci/devices/${address}/uio`)?.[0] ?? 'none'}`;
+    found.host.hold(4242, nodeOf('0000:02:00.0'));
+    expect(changesOf(back, 'driver')).toMatchObject([{ target: ADDRESS }]);
+    found.host.hold(4243, nodeOf(ADDRESS));
+    expect(refusal(back)).toMatchObject({ code: 'NIC_IN_USE', exitCode: 4 });
+    expect(refusal(back).text).toContain(`process 4243 (dpdk-testpmd) holds ${nodeOf(ADDRESS)}`);
+    // One of which nobody knows whose it is counts as its own.
+    found.host.end(4243);
+    found.host.remove(`/sys/class/uio/${nodeOf(ADDRESS).slice('/dev/'.length)}`);
+    expect(refusal(back).code).toBe('NIC_IN_USE');
+  });
+
   it('[B5] is not unbound by undo either, and is when the process has ended', async () => {
     const found = hostWith({});
     const { host } = found;
@@ -226,6 +244,26 @@ describe('judged before anything is unbound', () => {
     found.host.remove('/proc/interrupts');
     expect(refusal(found)).toMatchObject({ code: 'NO_INTERRUPT_REMAPPING', exitCode: 4 });
     expect(refusal(found).text).toContain('whether interrupts are remapped cannot be read');
+  });
+
+  it('[J9] no interrupt remapping, which the module was told to accept', () => {
+    const found = hostWith({ remapping: false, loaded: ['vfio', 'vfio_iommu_type1'] });
+    expect(refusal(found).code).toBe('NO_INTERRUPT_REMAPPING');
+    const parameter = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts';
+    found.host.write(parameter, 'Y');
+    expect(changesOf(found, 'driver')).toHaveLength(1);
+    expect(plan(found).notes).toContain(
+      `${ADDRESS}: the platform does not remap interrupts; ${parameter} accepts that the device can raise any interrupt`,
+    );
+    // Which groups the IOMMU makes counts all the same.
+    const shared = hostWith({
+      nics: [PORT, { ...PORT, wanted: 'not in the profile' }],
+      sharedGroup: true,
+      remapping: false,
+      loaded: ['vfio', 'vfio_iommu_type1'],
+    });
+    shared.host.write(parameter, 'Y');
+    expect(refusal(shared).code).toBe('GROUP_NOT_VIABLE');
   });
 
   it('[B20] [J9] without an IOMMU only where the profile allows it, and then said aloud', () => {

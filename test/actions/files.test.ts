@@ -17,8 +17,13 @@ describe('access for the service account', () => {
     await applyAll(plan(found).changes, found.host, []);
     expect(found.host.readText(OWN.udev)).toBe(
       '# Written by bypass-setup; "bypass-setup undo" takes it back.\n' +
-        `SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/%n/devices/${ADDRESS}", GROUP="trader", MODE="0660", ` +
-        `TAG+="systemd", ENV{SYSTEMD_ALIAS}+="/bypass-setup/${ADDRESS}"\n`,
+        ['%k', '%n']
+          .map(
+            (number) =>
+              `SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/${number}/devices/${ADDRESS}", GROUP="trader", ` +
+              `MODE="0660", TAG+="systemd", ENV{SYSTEMD_ALIAS}+="/bypass-setup/${ADDRESS}"\n`,
+          )
+          .join(''),
     );
     expect(found.host.stat('/dev/vfio/10')).toMatchObject({ uid: 0, gid: 1001, mode: 0o660 });
     expect(plan(found).changes).toEqual([]);

@@ -22,7 +22,7 @@ export const PORT: RandomNic = {
 };
 
 /** With an IOMMU, and nothing loaded. */
-const HOST: RandomHost = {
+export const HOST: RandomHost = {
   nics: [PORT],
   iommu: true,
   loaded: [],

@@ -21,7 +21,7 @@ const CASES: readonly [string[], number, string][] = [
   [
     ['frobnicate'],
     64,
-    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, validate, suggest, plan, apply, confirm, undo, resume, explain, capture\n',
+    'error[COMMAND_UNKNOWN] "frobnicate": no such command\nhint: the commands are probe, check, baseline, fleet, validate, suggest, plan, apply, confirm, undo, resume, explain, capture\n',
   ],
   [['probe', '--jsn'], 64, 'error[OPTION_UNKNOWN] "--jsn": no such option\nhint: did you mean --json?\n'],
   [['probe', '-x'], 64, 'error[OPTION_UNKNOWN] "-x": no such option\nhint: see: bypass-setup --help\n'],

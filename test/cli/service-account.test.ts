@@ -92,7 +92,6 @@ describe('[J17] check as the service account', () => {
 
   it.each([
     ['a profile that is not there', ['-f', '/nowhere.yaml'], 64, 'PROFILE_UNREADABLE'],
-    ['a profile of another host', ['-f', 'profiles/vm-without-iommu.yaml'], 64, 'PROFILE_UNRESOLVED'],
     ['no name', ['--user'], 64, 'OPTION_VALUE'],
   ])('refuses %s', (_, args, exitCode, code) => {
     const result = cli(['check', '--root', HOST, ...args]);

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type * as z from 'zod';
 import { planDocumentSchema } from '../../src/plan/document.ts';
@@ -64,6 +64,36 @@ describe('plan, apply and undo on a directory', () => {
     expect(tree(root)).toEqual(before);
     expect(on('undo')).toMatchObject({ exitCode: 0, stdout: 'There is no run to undo.\n' });
     expect(on('confirm')).toMatchObject({ exitCode: 4 });
+  });
+
+  it('[E18] say that a reboot is needed, until there was one', () => {
+    const root = scratch();
+    const put = (path: string, text: string) => {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    };
+    put('boot/firmware/cmdline.txt', 'quiet\n');
+    put('proc/cmdline', 'quiet\n');
+    put('proc/sys/kernel/random/boot_id', 'boot-1\n');
+    put('line.yaml', 'version: 1\nboot: { arguments: [skew_tick=1] }\n');
+    const apply = () => cli(['apply', '-f', join(root, 'line.yaml'), '--yes', '--root', root]);
+    const first = apply();
+    expect([first.exitCode, first.stderr]).toEqual([
+      3,
+      'done: /boot/firmware/cmdline.txt: boot with skew_tick=1\n',
+    ]);
+    expect(first.stdout).toContain('persistent, works after a reboot');
+    expect(first.stdout).toMatch(/\nAPPLIED {2}1 change as run \S+\nA reboot is needed\.\n/);
+    const again = apply();
+    expect(again.exitCode).toBe(3);
+    expect(again.stdout).toContain(
+      'note  in the boot line, and in force from the next boot on: skew_tick=1\n',
+    );
+    expect(again.stdout).toMatch(/\nA reboot is needed\.\n$/);
+    put('proc/cmdline', 'quiet skew_tick=1\n');
+    put('proc/sys/kernel/random/boot_id', 'boot-2\n');
+    expect(apply()).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(apply().stdout).toBe('Nothing to do: this host is what the profile asks for.\n');
   });
 
   it('print documents of the published schema', () => {

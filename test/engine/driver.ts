@@ -19,6 +19,7 @@ const hold = process.env.HOLD;
 const context = {
   values: { root },
   argument,
+  others: [],
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
   style: { color: false, width: 80 },

@@ -1,14 +1,12 @@
 // Plan, apply and undo on a real kernel: a server that boots its own disk is changed, killed, cut off, rebooted, and must
 // be what it was, or what was asked for.
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { MANAGEMENT, NICS } from './hardware.ts';
 import { tool, useMachine } from './lab.ts';
-import { sleep } from './machine.ts';
+import { type Machine, sleep, until } from './machine.ts';
 import { drive, interfaceOf, overVlan, stackVlanOverBond, unstackVlanOverBond } from './nics.ts';
 import { setBootArguments } from './record.ts';
 import { stateOf } from './state.ts';
-
-const machine = useMachine({ guest: 'grub', hardware: { sharedWire: true } });
 
 const NIC = NICS.virtio;
 
@@ -22,25 +20,29 @@ function profile(nics: readonly string[], rest = ''): string {
 const RUNTIME = profile([`mac: "${NIC.mac}"`], 'persistent: false\n');
 const PERSISTENT = profile([`mac: "${NIC.mac}"`, `mac: "${NICS.e1000e.mac}"`], 'persistent: true\n');
 
-async function write(path: string, text: string): Promise<void> {
-  await machine().must(`cat > ${path}`, { input: text });
+async function write(machine: Machine, path: string, text: string): Promise<void> {
+  await machine.must(`cat > ${path}`, { input: text });
 }
 
 async function driverOf(pci: string): Promise<string> {
   return (await machine().must(`basename "$(readlink /sys/bus/pci/devices/${pci}/driver)"`)).trim();
 }
 
-beforeAll(async () => {
+const machine = useMachine({ guest: 'grub', hardware: { sharedWire: true } }, async (machine) => {
   // Hugepages and an isolated CPU for the validator; nothing of it is this tool's doing yet.
   await setBootArguments(
-    machine(),
+    machine,
     'intel_iommu=on iommu=pt isolcpus=managed_irq,domain,1,3 nohz_full=1,3 rcu_nocbs=1,3 hugepagesz=2M hugepages=96',
   );
-  await machine().reboot();
-  await write('/root/runtime.yaml', RUNTIME);
-  await write('/root/persistent.yaml', PERSISTENT);
-  await write('/root/management.yaml', profile([`address: "${MANAGEMENT.pci}"`], 'persistent: false\n'));
-  await machine().must('sync');
+  await machine.reboot();
+  await write(machine, '/root/runtime.yaml', RUNTIME);
+  await write(machine, '/root/persistent.yaml', PERSISTENT);
+  await write(
+    machine,
+    '/root/management.yaml',
+    profile([`address: "${MANAGEMENT.pci}"`], 'persistent: false\n'),
+  );
+  await machine.must('sync');
 });
 
 test('[H16] [B1] suggest writes a profile that this host can have, and leaves the management NIC alone', async () => {
@@ -71,13 +73,9 @@ test('[B10] [B14] [B18] [B28] [H10] apply binds, a second one changes nothing, u
 test('[B5] [B18] a NIC that the validator holds is neither unbound by an undo nor disturbed by an apply', async () => {
   expect((await tool(machine(), 'apply -f /root/runtime.yaml --yes')).code).toBe(0);
   const running = drive(machine(), NIC);
-  for (
-    let tries = 0;
-    (await machine().run('ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q "/dev/vfio/[0-9]"')).code;
-  ) {
-    expect(++tries).toBeLessThan(60);
-    await sleep(300);
-  }
+  await until('the validator holds the NIC', async () => {
+    return (await machine().run('ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q "/dev/vfio/[0-9]"')).code === 0;
+  });
   expect((await tool(machine(), 'apply -f /root/runtime.yaml --yes')).code).toBe(0);
   const undo = await tool(machine(), 'undo');
   expect(undo.code).toBe(6);
@@ -102,7 +100,7 @@ test('[B1] [B17] the NIC that carries the ssh session is refused, with the peer 
 
 test('[B3] an ssh session over a bond and a VLAN survives the attempt to bind the slave below', async () => {
   const { e1000e } = NICS;
-  await write('/root/slave.yaml', profile([`address: "${e1000e.pci}"`], 'persistent: false\n'));
+  await write(machine(), '/root/slave.yaml', profile([`address: "${e1000e.pci}"`], 'persistent: false\n'));
   const name = await interfaceOf(machine(), e1000e.pci);
   await stackVlanOverBond(machine());
   const { code, stdout, stderr } = await machine().run(
@@ -121,27 +119,19 @@ test('[J1] a deliberate cut of the management NIC is undone by itself when nobod
   const session = machine()
     .ssh(`bypass-setup ${words}`, 120_000)
     .catch(() => undefined);
-  for (let tries = 0; (await driverOf(MANAGEMENT.pci)) !== 'vfio-pci'; tries++) {
-    expect(tries).toBeLessThan(120);
-    await sleep(300);
-  }
+  const on = (driver: string) =>
+    until(`the management NIC is on ${driver}`, async () => (await driverOf(MANAGEMENT.pci)) === driver);
+  await on('vfio-pci');
   expect(await machine().must('systemctl list-timers --all --no-legend')).toMatch(/bypass-setup-undo/);
-  for (let tries = 0; (await driverOf(MANAGEMENT.pci)) !== 'virtio-pci'; tries++) {
-    expect(tries).toBeLessThan(200);
-    await sleep(500);
-  }
-  for (
-    let tries = 0;
-    (
-      await machine()
-        .ssh('true', 40_000)
-        .catch(() => ({ code: 1 }))
-    ).code !== 0;
-    tries++
-  ) {
-    expect(tries).toBeLessThan(10);
-    await sleep(1000);
-  }
+  await on('virtio-pci');
+  const back = () =>
+    machine()
+      .ssh('true', 40_000)
+      .then(
+        ({ code }) => code === 0,
+        () => false,
+      );
+  await until('ssh is back', back);
   await session;
   expect(await machine().must('bypass-setup undo --list')).toMatch(/undone/);
   expect(await stateOf(machine())).toBe(before);
@@ -174,4 +164,35 @@ test('[C1] [C2] [H10] what is persistent outlives a reboot: the NIC never gets a
   const undone = await tool(machine(), 'undo', 400_000);
   expect([0, 3]).toContain(undone.code);
   expect(await stateOf(machine())).toBe(before);
+});
+
+test('[C3] [J15] a NIC that moved to another slot is not mistaken, and the profile finds it there', async () => {
+  expect((await tool(machine(), 'apply -f /root/persistent.yaml --yes', 400_000)).code).toBe(0);
+  await machine().must('sync');
+  await machine().cutPower();
+  await machine().start({ sharedWire: true, e1000eSlot: 0xb });
+  expect(await driverOf('0000:00:0b.0')).toBe('e1000e');
+  expect(await driverOf(NIC.pci)).toBe('vfio-pci');
+  const plan = await tool(machine(), 'plan -f /root/persistent.yaml');
+  expect(plan.stdout).toMatch(/0000:00:0b\.0:? +bind to vfio-pci \(from e1000e\)/);
+  await machine().must('sync');
+  await machine().cutPower();
+  await machine().start({ sharedWire: true });
+  expect([0, 3]).toContain((await tool(machine(), 'undo', 400_000)).code);
+});
+
+test('[B15] [C2] an initramfs that cannot be made is noticed, and everything is taken back', async () => {
+  const hook = '/etc/initramfs-tools/hooks/zz-broken';
+  await write(
+    machine(),
+    hook,
+    '#!/bin/sh\n[ "$1" = prereqs ] && exit 0\necho broken on purpose >&2\nexit 1\n',
+  );
+  await machine().must(`chmod 755 ${hook}`);
+  const before = await stateOf(machine());
+  const { code, stderr } = await tool(machine(), 'apply -f /root/persistent.yaml --yes', 400_000);
+  expect(code).toBe(5);
+  expect(stderr).toMatch(/error\[PROGRAM_FAILED\] mkinitramfs [^\n]*zz-broken failed/);
+  expect(await stateOf(machine())).toBe(before);
+  await machine().must(`rm ${hook}`);
 });

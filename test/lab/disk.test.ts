@@ -5,20 +5,16 @@ import { openReadHost } from '../../src/host/node-host.ts';
 import type { Facts } from '../../src/probes/facts.ts';
 import { observe } from '../../src/probes/index.ts';
 import { MANAGEMENT, NICS } from './hardware.ts';
-import { useMachine } from './lab.ts';
+import { probe, useMachine } from './lab.ts';
 import { drive, interfaceOf, overVlan, stackVlanOverBond, unstackVlanOverBond } from './nics.ts';
 import { prepareByHand } from './record.ts';
 
 const machine = useMachine({ guest: 'grub', hardware: { sharedWire: true } });
 
-async function facts(): Promise<Facts> {
-  return JSON.parse(await machine().must('bypass-setup probe --json')).facts;
-}
-
 test('[A1] [J4] the packed tool runs in the guest as it was installed, over ssh as well', async () => {
   const version = await machine().ssh('bypass-setup --version');
   expect(version.stdout).toMatch(/^bypass-setup \d+\.\d+\.\d+ /);
-  const found = await facts();
+  const found = await probe(machine());
   expect(found.bootLoader.kinds.value?.map(({ kind }) => kind)).toEqual(['grub-debian']);
   const { code, stdout } = await machine().ssh('bypass-setup check');
   expect(stdout).toMatch(/NOT READY/);
@@ -74,7 +70,7 @@ test('[B3] an ssh connection over a VLAN over a bond is seen down to the physica
 
 test('[A1] boot arguments written to GRUB are in force after a reboot, and a bound NIC answers', async () => {
   await prepareByHand(machine());
-  const found = await facts();
+  const found = await probe(machine());
   expect(found.isolation.isolated.value).toBe('1,3');
   expect(found.isolation.nohzFull.value).toBe('1,3');
   expect(found.iommu.interruptRemapping.value).toBe(true);
@@ -87,7 +83,7 @@ test('[A1] boot arguments written to GRUB are in force after a reboot, and a bou
 test('[A1] the recorded lab hosts say what the lab says', async () => {
   // test/fixtures/hosts/lab-*.tree are captures of this guest, before and after it was prepared.
   const kept = observe(openReadHost('test/fixtures/hosts/lab-prepared.tree'), () => 0).facts;
-  const now = await facts();
+  const now = await probe(machine());
   const view = ({ pci, isolation, iommu }: Facts) => ({
     nics: pci.networkFunctions.value?.map(({ address, driver, iommuGroup }) => [
       address,

@@ -1,8 +1,7 @@
 // Other boot loaders and other generations of the distribution.
 import { describe, expect, test } from 'vitest';
-import type { Facts } from '../../src/probes/facts.ts';
 import { NICS } from './hardware.ts';
-import { useMachine } from './lab.ts';
+import { probe, useMachine } from './lab.ts';
 import { bind } from './nics.ts';
 import { setBootArguments } from './record.ts';
 
@@ -12,7 +11,7 @@ describe('Debian 12 on UEFI with systemd-boot', () => {
   test('[A1] it boots its own entry, reboots, and the tool sees firmware and loader', async () => {
     await machine().reboot();
     expect(await machine().must('bootctl status --no-pager 2>/dev/null || true')).toMatch(/systemd-boot/);
-    const { facts }: { facts: Facts } = JSON.parse(await machine().must('bypass-setup probe --json'));
+    const facts = await probe(machine());
     expect(facts.bootLoader.firmware.value).toBe('uefi');
     expect(facts.kernel.secureBoot.value).toBe(false);
   });
@@ -27,7 +26,7 @@ describe('Debian 13', () => {
       'intel_iommu=on iommu=pt isolcpus=managed_irq,domain,1,3 nohz_full=1,3 rcu_nocbs=1,3 hugepagesz=2M hugepages=0:20,1:40',
     );
     await machine().reboot();
-    const { facts }: { facts: Facts } = JSON.parse(await machine().must('bypass-setup probe --json'));
+    const facts = await probe(machine());
     expect(facts.kernel.release.value).toMatch(/^6\.12\./);
     const pools = facts.hugepages.pools.value?.filter(({ size }) => size === 2 << 20);
     expect(pools?.map(({ node, total }) => [node, total])).toEqual([

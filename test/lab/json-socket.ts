@@ -3,6 +3,9 @@ import { connect, type Socket } from 'node:net';
 
 type Message = { readonly [key: string]: unknown };
 
+/** The other side is silent, which may have any reason. */
+export class NoAnswer extends Error {}
+
 export class JsonSocket {
   private readonly waiting = new Map<number, (answer: Message) => void>();
   private readonly listeners = new Set<(event: Message) => void>();
@@ -26,13 +29,13 @@ export class JsonSocket {
     });
   }
 
-  /** Sends a command and waits for its answer; throws what the other side says against it, or after `timeout` ms. */
+  /** Sends a command and waits for its answer; throws what the other side says against it, or NoAnswer after `timeout` ms. */
   ask(execute: string, given: object = {}, timeout = 60_000): Promise<unknown> {
     const id = this.next++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
-        reject(new Error(`no answer to ${execute} within ${timeout / 1000} s`));
+        reject(new NoAnswer(`no answer to ${execute} within ${timeout / 1000} s`));
       }, timeout);
       this.waiting.set(id, (answer) => {
         clearTimeout(timer);

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { Frames } from './frames.ts';
 import { diskImage, fastGuest, type Loader, type Suite } from './guests.ts';
 import { type Hardware, type Machinery, NICS, type Nic, qemuArguments, SSH_PORT } from './hardware.ts';
-import { JsonSocket } from './json-socket.ts';
+import { JsonSocket, NoAnswer } from './json-socket.ts';
 import { must, type Outcome, run } from './programs.ts';
 import { ended, hasIgb, kvmWorks, machineFolder, startQemu } from './qemu.ts';
 
@@ -27,6 +27,11 @@ const BOOT_MS = 240_000;
 /** Debian 13's kernel says so when the host was too busy, and does not recover. */
 const STUCK = /Kernel panic|timer wakeup didn't happen|rcu_sched kthread starved/;
 const ATTEMPTS = 3;
+/**
+ * A guest that was there and is not any more. Emulators lose one now and then; the tests of the lab are tried once more
+ * on a new one if they fail with these words (vitest.config.ts), so what a test did to its guest shows all the same.
+ */
+const LOST = 'the guest is lost';
 
 export class Machine {
   private child: ChildProcess | undefined;
@@ -155,7 +160,7 @@ export class Machine {
       }
       await sleep(300);
     }
-    throw new Error(`the guest does not come up; its last words:\n${this.serialLog().slice(-3000)}`);
+    throw this.lost('it does not come up');
   }
 
   private mustRun(): void {
@@ -165,15 +170,36 @@ export class Machine {
     throw new Error(`QEMU has ended\n${log}${this.serialLog().slice(-3000)}`);
   }
 
-  private ask(command: string, given: object, timeout?: number): Promise<unknown> {
+  private async ask(command: string, given: object, timeout?: number): Promise<unknown> {
     if (this.agent === undefined) throw new Error('the machine is off');
-    return this.agent.ask(command, given, timeout);
+    return await this.agent.ask(command, given, timeout);
+  }
+
+  private lost(how: string): Error {
+    return new Error(`${LOST}: ${how}; its last words:\n${this.serialLog().slice(-3000)}`);
+  }
+
+  /** Whether programs can be run in it. */
+  async lives(timeout?: number): Promise<boolean> {
+    try {
+      await this.ask('guest-ping', {}, timeout);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Runs a shell script as root to its end. `timeout` in milliseconds; then it is killed and the code is 124 or 137. */
-  async run(script: string, options: { input?: string; timeout?: number } = {}): Promise<Outcome> {
+  run(script: string, options: { input?: string; timeout?: number } = {}): Promise<Outcome> {
+    const outcome = this.runToEnd(script, options);
+    // A test that fails while this runs is over; it is not to fail again.
+    outcome.catch(() => {});
+    return outcome;
+  }
+
+  private async runToEnd(script: string, options: { input?: string; timeout?: number }): Promise<Outcome> {
     const timeout = options.timeout ?? 120_000;
-    const started = (await this.ask('guest-exec', {
+    const started = (await this.answer('guest-exec', {
       path: '/usr/bin/timeout',
       arg: ['--kill-after=2', String(Math.ceil(timeout / 1000)), '/bin/sh', '-c', script],
       env: ENVIRONMENT,
@@ -181,7 +207,7 @@ export class Machine {
       ...(options.input === undefined ? {} : { 'input-data': Buffer.from(options.input).toString('base64') }),
     })) as { pid: number };
     for (const until = Date.now() + timeout + 60_000; Date.now() < until; await sleep(50)) {
-      const status = (await this.ask('guest-exec-status', { pid: started.pid })) as ExecStatus;
+      const status = (await this.answer('guest-exec-status', { pid: started.pid })) as ExecStatus;
       if (!status.exited) continue;
       return {
         code: status.exitcode ?? 128 + (status.signal ?? 0),
@@ -189,7 +215,15 @@ export class Machine {
         stderr: Buffer.from(status['err-data'] ?? '', 'base64').toString(),
       };
     }
-    throw new Error(`does not end: ${script}`);
+    throw this.lost(`"${script}" does not end, nor does timeout(1) end it`);
+  }
+
+  private async answer(command: string, given: object): Promise<unknown> {
+    try {
+      return await this.ask(command, given);
+    } catch (error) {
+      throw error instanceof NoAnswer ? this.lost(error.message) : error;
+    }
   }
 
   /** Runs a script that must succeed; gives what it printed. */
@@ -327,6 +361,12 @@ export class Machine {
     for (const name of ['serial.log', 'qemu.log']) {
       if (existsSync(`${this.folder}/${name}`)) copyFileSync(`${this.folder}/${name}`, `${folder}/${name}`);
     }
+    // Where each CPU of a guest that is lost has stopped.
+    const registers = await this.monitor
+      ?.ask('human-monitor-command', { 'command-line': 'info registers -a' })
+      .catch(String);
+    writeFileSync(`${folder}/registers`, `${registers}`);
+    if (!(await this.lives())) return;
     const questions = {
       'kernel.log': 'dmesg',
       'journal.log': 'journalctl --boot --no-pager',
@@ -361,4 +401,11 @@ const ENVIRONMENT = [
 
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Waits until something holds, looked at several times a second. Fails with what was waited for after `seconds`. */
+export async function until(what: string, holds: () => Promise<boolean>, seconds = 120): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; !(await holds()); await sleep(300)) {
+    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
+  }
 }

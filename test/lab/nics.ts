@@ -4,17 +4,19 @@ import { NICS, type Nic } from './hardware.ts';
 import { type Machine, sleep } from './machine.ts';
 import type { Outcome } from './programs.ts';
 
-/** Binds a function to a driver by driver_override and drivers_probe, without the tool. */
-export function bind(machine: Machine, pci: string, driver: string): Promise<string> {
+/** Binds a function to a driver by driver_override and drivers_probe, without the tool, unless it is bound to it. */
+export async function bind(machine: Machine, pci: string, driver: string): Promise<void> {
   const device = `/sys/bus/pci/devices/${pci}`;
-  return machine.must(
+  const bound = `[ "$(basename "$(readlink ${device}/driver)")" = ${driver} ]`;
+  if ((await machine.run(bound)).code === 0) return;
+  await machine.must(
     [
       `modprobe ${driver}`,
       `echo ${driver} > ${device}/driver_override`,
       `{ [ ! -e ${device}/driver ] || echo ${pci} > ${device}/driver/unbind; }`,
       `echo ${pci} > /sys/bus/pci/drivers_probe`,
       `echo > ${device}/driver_override`,
-      `[ "$(basename "$(readlink ${device}/driver)")" = ${driver} ]`,
+      bound,
     ].join(' && '),
   );
 }

@@ -1,7 +1,7 @@
 // Hosts on which vfio does not work, and what the tool says about each before anything is tried.
 import { describe, expect, test } from 'vitest';
 import { NICS } from './hardware.ts';
-import { tool, useMachine } from './lab.ts';
+import { probe, tool, useMachine } from './lab.ts';
 import { bind, drive } from './nics.ts';
 
 const HUGEPAGES = 'hugepagesz=2M hugepages=0:40,1:40';
@@ -14,7 +14,7 @@ describe('without interrupt remapping', () => {
   });
 
   test('[J9] [A11] probe and check see it, validate refuses with both remedies', async () => {
-    const { iommu } = JSON.parse((await tool(machine(), 'probe --json')).stdout).facts;
+    const { iommu } = await probe(machine());
     expect(iommu.units.value).toEqual(['dmar0']);
     expect(iommu.interruptRemapping.value).toBe(false);
     const check = JSON.parse((await tool(machine(), 'check --json')).stdout);
@@ -38,7 +38,7 @@ describe('without an IOMMU', () => {
   const machine = useMachine({ guest: 'fast', hardware: { iommu: false }, kernelArguments: HUGEPAGES });
 
   test('[A11] [J9] probe and check say so, and vfio-pci takes no NIC', async () => {
-    const { iommu } = JSON.parse((await tool(machine(), 'probe --json')).stdout).facts;
+    const { iommu } = await probe(machine());
     expect(iommu.units.absent).toBe('missing');
     const { stdout, code } = await tool(machine(), 'check');
     expect(stdout).toMatch(/FAIL +iommu +the IOMMU is off/);

@@ -18,7 +18,9 @@ ip -o address | sed 's/^[0-9]*: //; s/valid_lft.*//' | sort
 ip route show table all | grep -v 'table local' | sort
 ip -6 route show table all | grep -v 'table local' | sed 's/ expires.*//' | sort
 lsmod | cut -d' ' -f1 | grep -E '^(vfio|uio)' | sort
-find /etc /boot /usr/lib/systemd /usr/lib/udev /usr/lib/modprobe.d /usr/lib/initramfs-tools -xdev -type f -printf '%p %u:%g %m ' -exec sha256sum {} ';' 2>/dev/null | sed 's/  .*//' | grep -v -e '^/etc/ld.so.cache' -e '^/etc/resolv.conf' | sort
+owned() { find /etc /boot /usr/lib/systemd /usr/lib/udev /usr/lib/modprobe.d /usr/lib/initramfs-tools -xdev -type f -not -path /etc/ld.so.cache -not -path /etc/resolv.conf "$@"; }
+owned -printf '%p %u:%g %m\\n' | sort
+owned -print0 | sort -z | xargs -0 sha256sum
 find /etc -xdev -type d -printf '%p %u:%g %m\\n' -o -xdev -type l -printf '%p -> %l\\n' | sort
 find /run/systemd/system /run/udev/rules.d /run/NetworkManager -name '*bypass*' 2>/dev/null
 systemctl list-timers --all --no-legend 2>/dev/null | grep -c bypass-setup

@@ -34,6 +34,8 @@ function resultOf(port: Partial<typeof PORT>, worker: Partial<WorkerResult> = {}
     cpu: 3,
     notes,
     disturbed: false,
+    absentCounters: {},
+    gapLimitNs: undefined,
     figures: decodeFigures(page),
     worker: {
       type: 'result',
@@ -43,7 +45,13 @@ function resultOf(port: Partial<typeof PORT>, worker: Partial<WorkerResult> = {}
       startedAtMs: 0,
       setupNs: 0,
       durationNs: 10 ** 9,
-      account: { involuntarySwitches: 0, voluntarySwitches: 0 },
+      account: {
+        involuntarySwitches: 0,
+        voluntarySwitches: 0,
+        minorFaults: 0,
+        majorFaults: 0,
+        counters: {},
+      },
       imissed: 0,
       ierrors: 0,
       rxNombuf: 0,

@@ -216,6 +216,30 @@ describe('[A5] PCIe link speed and width, MPS and MRRS', () => {
       ),
     );
   });
+
+  test('[J11] the other end of each link, and what lets it sleep, also without root', () => {
+    const port = '/sys/devices/pci0000:b0/0000:b0:02.0';
+    const bridgeOf = (changes: Parameters<typeof withFiles>[1]) =>
+      factsOf(withFiles('ready-server', changes)).pci.bridges.find(
+        ({ address }) => address === '0000:b0:02.0',
+      );
+    const at = `${DEVICES}/0000:b0:02.0`;
+    const full = { speed: '16.0 GT/s PCIe', width: 16, maxSpeed: '16.0 GT/s PCIe', maxWidth: 16 };
+    expect(bridgeOf({})).toEqual({
+      address: '0000:b0:02.0',
+      link: known(full, `${at}/current_link_speed`),
+      maxPayload: known(256, `${at}/config`),
+      aspm: known('disabled', `${at}/config`),
+      errors: known({ correctable: 0, nonfatal: 0, fatal: 0 }, `${at}/aer_dev_correctable`),
+    });
+    const cut = { [`${port}/config`]: new Uint8Array(64).fill(1) };
+    expect(bridgeOf(cut)?.aspm.absent).toBe('denied');
+    const seen = { [`${port}/link/l0s_aspm`]: '0\n', [`${port}/link/l1_aspm`]: '1\n' };
+    expect(bridgeOf({ ...cut, ...seen })?.aspm).toEqual(known('L1', `${at}/link`));
+    expect(bridgeOf({ ...cut, ...seen, [`${port}/link/l1_aspm`]: '0\n' })?.aspm).toEqual(
+      known('disabled', `${at}/link`),
+    );
+  });
 });
 
 test('[A6] the bridges above a NIC tell which ones share a root port', () => {
@@ -426,6 +450,7 @@ describe('[A10] which CPUs share a level 3 cache', () => {
 
 describe('[A11] whether the IOMMU is on', () => {
   const UNITS = '/sys/class/iommu';
+  const TABLES = '/sys/firmware/acpi/tables';
 
   test('the units in use: Intel, AMD, ARM', () => {
     expect(smt.iommu.units).toEqual(known(['dmar0', 'dmar1'], UNITS));
@@ -436,9 +461,21 @@ describe('[A11] whether the IOMMU is on', () => {
   test('off', () => {
     expect(vm.iommu).toEqual({
       units: absent('missing', 'no IOMMU is in use', UNITS),
+      table: absent('unsupported', 'the kernel shows no ACPI tables', TABLES),
       groups: absent('missing', 'no IOMMU groups', '/sys/kernel/iommu_groups'),
       interruptRemapping: known(false, '/proc/interrupts'),
     });
+  });
+
+  test('the table of the firmware, whether or not it is in use', () => {
+    const table = (name: string) =>
+      factsOf(withFiles('bond-vlan', { [`${TABLES}/FACP`]: '', [`${TABLES}/${name}`]: '' })).iommu.table;
+    expect(table('DMAR')).toEqual(known('DMAR', TABLES));
+    expect(table('IVRS')).toEqual(known('IVRS', TABLES));
+    expect(table('APIC')).toEqual(absent('missing', 'no table DMAR or IVRS', TABLES));
+    expect(factsOf(withFiles('bond-vlan', { [TABLES]: { denied: 'EACCES' } })).iommu.table.absent).toBe(
+      'denied',
+    );
   });
 
   test('interrupt remapping, by the names of the chips', () => {
@@ -634,6 +671,28 @@ describe('[A16] virtual machine or bare metal', () => {
     expect(sparse.machine.container).toEqual(known('lxc', '/run/systemd/container'));
     expect(smt.machine.container).toEqual(
       absent('missing', 'none of the marks of a container', '/run/systemd/container'),
+    );
+  });
+});
+
+describe('[J5] what makes the running kernel and the machine the ones that were accepted', () => {
+  test('build, host name, date of the firmware and mitigations of the recorded server', () => {
+    const { kernel, machine, cpu } = factsOf(fixtureHost('two-socket-smt'));
+    expect(kernel.build).toEqual(
+      known('#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)', '/proc/sys/kernel/version'),
+    );
+    expect(kernel.hostname).toEqual(known('feed-1', '/proc/sys/kernel/hostname'));
+    expect(machine.firmwareDate).toEqual(known('08/22/2024', '/sys/class/dmi/id/bios_date'));
+    expect(theValue(cpu.mitigations).meltdown).toBe('Not affected');
+  });
+
+  test('mitigations that are not told, or must not be read', () => {
+    const folder = '/sys/devices/system/cpu/vulnerabilities';
+    const mitigations = (changes: Parameters<typeof withFiles>[1]) =>
+      factsOf(withFiles('two-socket-smt', changes)).cpu.mitigations;
+    expect(mitigations({ [folder]: null })).toEqual(absent('missing', 'the kernel names none', folder));
+    expect(mitigations({ [`${folder}/meltdown`]: { denied: 'EACCES' } })).toEqual(
+      absent('denied', 'EACCES: needs root', folder),
     );
   });
 });

@@ -105,6 +105,7 @@ function build(random: Topology): { facts: Facts; nics: PlacedNic[] } {
       ),
     },
     pci: {
+      bridges: [],
       networkFunctions: known(
         random.nics.map((nic, index) => functionOf(index, nic.node)),
         'pci',

@@ -125,7 +125,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       nic('    role: data\n    speed: 10G\n'),
       [
-        'p.yaml:6:5: nics[0].speed: unknown key; the keys here are name, match, role, stack, driver, allow-no-iommu, vfs',
+        'p.yaml:6:5: nics[0].speed: unknown key; the keys here are name, match, role, stack, driver, allow-no-iommu, firmware, vfs',
       ],
     ],
     [nic('    role: date\n'), ['p.yaml:5:5: nics[0].role: "date" is not allowed; did you mean data?']],
@@ -186,7 +186,7 @@ describe('[H16] what is wrong is told with line, column and the nearest valid sp
     [
       'version: 1\n"a\\u0007b": 1',
       [
-        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, nics, hugepages, cores, interrupts, power, tunables, tuner, boot, service, persistent, validate',
+        'p.yaml:2:1: "a\\u0007b": unknown key; the keys here are version, role, nics, hugepages, cores, interrupts, power, tunables, tuner, boot, service, persistent, validate',
       ],
     ],
   ])('%j', async (text, expected) => {

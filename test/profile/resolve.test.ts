@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { EXIT, ToolError } from '../../src/host/errors.ts';
-import type { Facts } from '../../src/probes/facts.ts';
 import { loadProfile } from '../../src/profile/load.ts';
 import { resolveProfile } from '../../src/profile/resolve.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
@@ -233,18 +232,15 @@ describe('driver: auto', () => {
 describe('without an IOMMU', () => {
   const vm = 'mac: 02:00:5e:00:00:09';
 
-  it('[B20] vfio-pci is refused, unless the NIC says allow-no-iommu', async () => {
-    const [code, exitCode, message] = await problem(nics(nic(vm, ', stack: dpdk')), {}, 'bond-vlan');
-    expect([code, exitCode]).toEqual(['NO_IOMMU', EXIT.refused]);
-    expect(message).toMatch(
-      /^x: 0000:65:00\.1 \(ens4f1\) cannot be on vfio-pci: the IOMMU is off; .*"allow-no-iommu: true"$/,
-    );
-    const { nics: found } = await resolve(
-      nics(nic(vm, ', stack: dpdk, allow-no-iommu: true')),
-      {},
-      'bond-vlan',
-    );
-    expect(found[0]).toMatchObject({ driver: 'vfio-pci', allowNoIommu: true });
+  it('[B20] allow-no-iommu is taken from the NIC; the plan judges the rest, for it may turn the IOMMU on', async () => {
+    for (const allowNoIommu of [false, true]) {
+      const { nics: found } = await resolve(
+        nics(nic(vm, `, stack: dpdk, allow-no-iommu: ${allowNoIommu}`)),
+        {},
+        'bond-vlan',
+      );
+      expect(found[0]).toMatchObject({ driver: 'vfio-pci', allowNoIommu });
+    }
   });
 
   it('[B20] what is not asked for is not allowed where there is an IOMMU either', async () => {
@@ -312,22 +308,6 @@ describe('virtual functions', () => {
     ['address: af:01.0', 'vfs: 1', 'x: 0000:af:01.0 (ens5f0v0) is a virtual function itself'],
   ])('%s, %s: refused', async (match, vfs, message) => {
     expect((await problem(nics(nic(match, `, ${vfs}`))))[2]).toBe(message);
-  });
-
-  it('[B20] of a NIC without an IOMMU are refused like the NIC', async () => {
-    const path = `${DEVICES}/pci0000:64/0000:65:01.0/0000:65:00.1`;
-    const facts = factsOf(withFiles('bond-vlan', {}));
-    const profile = await loadProfile(
-      'p',
-      `version: 1\n${nics(nic('mac: 02:00:5e:00:00:09', ', stack: dpdk, vfs: 2'))}\n`,
-    );
-    const withSriov = (facts.pci.networkFunctions.value ?? []).map((entry) => {
-      return entry.address === '0000:65:00.1'
-        ? { ...entry, sriov: { value: { total: 8, enabled: 0, autoprobe: true }, from: path } }
-        : entry;
-    });
-    const changed: Facts = { ...facts, pci: { networkFunctions: { value: withSriov, from: DEVICES } } };
-    expect(() => resolveProfile(profile, changed)).toThrow(/the IOMMU is off/);
   });
 });
 

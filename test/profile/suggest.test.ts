@@ -162,7 +162,10 @@ function edit(facts: Facts, address: string, change: Partial<PciFunction>): Fact
   const functions = theValue(facts.pci.networkFunctions).map((nic) =>
     nic.address === address ? { ...nic, ...change } : nic,
   );
-  return { ...facts, pci: { networkFunctions: known(functions, facts.pci.networkFunctions.from) } };
+  return {
+    ...facts,
+    pci: { ...facts.pci, networkFunctions: known(functions, facts.pci.networkFunctions.from) },
+  };
 }
 
 function editInterface(facts: Facts, name: string, change: Partial<NetworkInterface>): Facts {

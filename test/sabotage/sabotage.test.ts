@@ -16,7 +16,7 @@ it('the untouched ready host is ready for its profile', () => {
   expect(exitCode).toBe(0);
 });
 
-describe('each sabotage of a ready host is found by the check it is meant for, for the right reason', () => {
+describe('[J11] [J20] each sabotage of a ready host is found by the check it is meant for, for the right reason', () => {
   it.for(sabotages())('%s', async ([, sabotage], { task }) => {
     const { why, host = READY, profile, edits, expect: wanted } = sabotage;
     const before = await checked(host, profile, {});

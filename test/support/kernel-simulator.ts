@@ -675,6 +675,7 @@ export class KernelSimulator implements Host {
         uid: 0,
         gid: 0,
       });
+      this.link(`${device}/uio/uio${number}/device`, device);
       this.link(`/sys/class/uio/uio${number}`, `${device}/uio/uio${number}`);
       this.put(`/dev/uio${number}`, { kind: 'device', mode: 0o600, uid: 0, gid: 0 });
     } else for (const net of this.hardware.get(address)?.interfaces ?? []) this.register(device, net);
@@ -1125,9 +1126,10 @@ export class KernelSimulator implements Host {
     this.put(path, { kind: 'file', text, mode: old.mode, uid: old.uid, gid: old.gid });
   }
 
-  /** As sysfs makes them: relative. */
+  /** As sysfs makes them: relative, and the target's own name always is the last (fs/kernfs/symlink.c). */
   private link(path: string, target: string): void {
-    this.put(path, { kind: 'link', target: posix.relative(posix.dirname(path), target) });
+    const up = posix.relative(posix.dirname(path), posix.dirname(target));
+    this.put(path, { kind: 'link', target: posix.join(up, posix.basename(target)) });
   }
 
   private put(path: string, node: Node): void {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { parseArchive } from '../../src/formats/text-archive.ts';
 import type { ResolvedNic, ResolvedProfile, UserspaceDriver } from '../../src/profile/resolved.ts';
+import { addLoader, type LoaderName } from './boot-loaders.ts';
 import { addInterface, addPci, configSpace, HostBuilder } from './host-builder.ts';
 import { KernelSimulator } from './kernel-simulator.ts';
 
@@ -59,6 +60,14 @@ export interface RandomHost {
   readonly systemd: boolean;
   /** A process holds every vfio group that there is. */
   readonly held: boolean;
+  /** The boot line can be written, and the profile allows no NIC without an IOMMU. */
+  readonly boot?: {
+    readonly loader: LoaderName;
+    readonly line: string;
+    readonly vendor: string;
+    /** Of the firmware; none: it shows no tables at all. */
+    readonly table: 'DMAR' | 'IVRS' | 'FACP' | 'none';
+  };
 }
 
 const seldom = fc.oneof({ weight: 7, arbitrary: fc.constant(false) }, fc.constant(true));
@@ -175,6 +184,7 @@ export function simulate(random: RandomHost): KernelSimulator {
   addNics(host, random);
   addPages(host, random);
   if (random.systemd) host.set('/run/systemd/system', 'a folder');
+  if (random.boot !== undefined) addBoot(host, random.boot);
   const simulator = new KernelSimulator(parseArchive(host.archive()));
   if (random.loaded.length > 0) simulator.modprobe(random.loaded);
   if (random.nics.some(({ driver }) => driver === 'vfio-pci')) {
@@ -195,6 +205,13 @@ export function simulate(random: RandomHost): KernelSimulator {
   }
   simulator.faults = { kernelNames: random.kernelNames, pieces: random.pages.pieces };
   return simulator;
+}
+
+function addBoot(host: HostBuilder, { loader, line, vendor, table }: NonNullable<RandomHost['boot']>): void {
+  addLoader(host, loader, line);
+  host.lines('/proc', { cmdline: line });
+  host.set('/proc/cpuinfo', `processor\t: 0\nvendor_id\t: ${vendor}\n\n`);
+  if (table !== 'none') host.set(`/sys/firmware/acpi/tables/${table}`, '');
 }
 
 const SIZES = [2048, 1048576] as const;
@@ -354,7 +371,7 @@ export function profileOf(random: RandomHost): ResolvedProfile {
         role: 'data',
         stack: entry.wanted === null ? 'kernel' : 'dpdk',
         driver: entry.wanted,
-        allowNoIommu: true,
+        allowNoIommu: random.boot === undefined,
         ...(entry.sriov && entry.vfs.length > 0 && entry.driver !== 'none'
           ? {
               vfs: entry.vfs.map((vf, number) => ({

@@ -300,6 +300,20 @@ function addNics(host: HostBuilder): void {
   host.lines('/sys/module/pcie_aspm/parameters', {
     policy: '[default] performance powersave powersupersave ',
   });
+  const link = (lanes: number) => {
+    const speed = lanes === 4 ? '5.0 GT/s PCIe' : '16.0 GT/s PCIe';
+    return [speed, lanes, speed, lanes] as const;
+  };
+  const express = (id: string, serial?: string) => ({
+    config: configSpace({
+      id,
+      maxPayload: 256,
+      maxReadRequest: 512,
+      aspm: 0,
+      ...(serial === undefined ? {} : { serial }),
+    }),
+    errors: [0, 0, 0] as const,
+  });
   const port = (address: string, root: string, group: number, node: number) =>
     addPci(host, {
       address,
@@ -309,6 +323,8 @@ function addNics(host: HostBuilder): void {
       driver: 'pcieport',
       group,
       node,
+      link: link(node === 0 ? 4 : 16),
+      ...express('8086:347c'),
     });
   const nic = (
     address: string,
@@ -329,18 +345,8 @@ function addNics(host: HostBuilder): void {
       group,
       node,
       localCpus: NODE_CPUS[node] ?? '',
-      link:
-        driver === 'igb'
-          ? ['5.0 GT/s PCIe', 4, '5.0 GT/s PCIe', 4]
-          : ['16.0 GT/s PCIe', 16, '16.0 GT/s PCIe', 16],
-      config: configSpace({
-        id,
-        maxPayload: 256,
-        maxReadRequest: 512,
-        aspm: 0,
-        ...(more.serial === undefined ? {} : { serial: more.serial }),
-      }),
-      errors: [0, 0, 0],
+      link: link(node === 0 ? 4 : 16),
+      ...express(id, more.serial),
       ...(more.vfs === undefined ? {} : { sriov: [more.vfs, 0] as const }),
     });
   const management = nic('0000:04:00.0', port('0000:00:1c.0', 'pci0000:00', 6, 0), '8086:1521', 'igb', 7, 0);
@@ -352,6 +358,7 @@ function addNics(host: HostBuilder): void {
     serial: 'b49691ffff00ca00',
     vfs: 128,
   });
+  for (const folder of [management, feed, orders]) host.lines(`${folder}/power`, { control: 'on' });
   for (const group of [6, 7, 83, 84, 85, 86]) {
     host.lines(`/sys/kernel/iommu_groups/${group}`, { type: 'identity' });
   }

@@ -9,7 +9,8 @@ export default class extends DefaultReporter implements Reporter {
     if (test.project.name !== 'lab') return;
     const { state, errors = [] } = test.result();
     const seconds = ((test.diagnostic()?.duration ?? 0) / 1000).toFixed(1);
-    this.log(`${state.padEnd(8)}${`${seconds} s`.padStart(8)}  ${test.fullName}`);
+    const tries = (test.diagnostic()?.retryCount ?? 0) > 0 ? ', tried again' : '';
+    this.log(`${state.padEnd(8)}${`${seconds} s`.padStart(8)}  ${test.fullName}${tries}`);
     // Said at once: the end of the run may be half an hour away.
     for (const { message, diff } of errors) this.log(diff === undefined ? message : `${message}\n${diff}`);
   }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { verdictOf } from '../../src/checks/index.ts';
-import { findingsOf } from '../../src/cli/findings.ts';
+import { findingsOf, lookFor } from '../../src/cli/findings.ts';
+import { observe } from '../../src/probes/index.ts';
 import { loadProfile } from '../../src/profile/load.ts';
 import type { Finding, Verdict } from '../../src/report/report.ts';
 import { type Edit, editedHost, readCases } from './check-cases.ts';
-import { factsOf } from './hosts.ts';
 import { READY_PROFILE } from './ready-server.ts';
 
 /** One way in which a host that was ready is spoiled, and what `check` must then say. */
@@ -34,9 +34,13 @@ export async function checked(
   edits: Sabotage['edits'],
 ): Promise<{ findings: Finding[]; verdict: Verdict }> {
   const tree = editedHost(host, edits);
-  const wanted = profile === false ? undefined : await loadProfile('ready-server.yaml', profileText(profile));
-  const { findings } = findingsOf(tree, factsOf(tree), wanted, undefined);
+  const asked = profile === false ? {} : { profile: await wanted(profile) };
+  const { findings } = findingsOf(tree, observe(tree, () => 0, lookFor(asked)).facts, asked);
   return { findings, verdict: verdictOf(findings) };
+}
+
+async function wanted(change: readonly [string, string] | undefined) {
+  return { file: 'host.yaml', profile: await loadProfile('host.yaml', profileText(change)) };
 }
 
 function profileText(change: readonly [string, string] | undefined): string {

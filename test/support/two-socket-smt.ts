@@ -39,6 +39,8 @@ export function twoSocketSmt(): string {
 function addSystem(host: HostBuilder): void {
   host.lines('/proc/sys/kernel', {
     osrelease: RELEASE,
+    version: '#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)',
+    hostname: 'feed-1',
     'random/boot_id': '5f0e6c1e-0d0c-4b0a-9a58-0c1d2e3f4a5b',
     tainted: 0,
     modules_disabled: 0,
@@ -116,6 +118,7 @@ function addSystem(host: HostBuilder): void {
     sys_vendor: 'Example Computer Corporation',
     product_name: 'Rack Server 2U',
     bios_version: '2.19.1',
+    bios_date: '08/22/2024',
   });
   host.answers({
     kernelLog: [
@@ -152,6 +155,11 @@ function addProcessors(host: HostBuilder): void {
     'smt/control': 'on',
     'cpuidle/current_driver': 'intel_idle',
     'intel_pstate/no_turbo': 0,
+  });
+  host.lines(`${cpu}/vulnerabilities`, {
+    meltdown: 'Not affected',
+    mmio_stale_data: 'Mitigation: Clear CPU buffers; SMT vulnerable',
+    spectre_v2: 'Mitigation: Enhanced / Automatic IBRS; IBPB: conditional',
   });
   for (const [index, [name, latency, disable]] of (
     [

@@ -1,12 +1,14 @@
 import { verdictOf } from '../../checks/index.ts';
+import { readRecord, recordOf } from '../../checks/record.ts';
 import { EXIT } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
 import { observe } from '../../probes/index.ts';
 import { renderCheck } from '../../report/check-text.ts';
 import type { CheckReport } from '../../report/report.ts';
 import { seconds, usageError } from '../arguments.ts';
+import { compare, loadBaseline } from '../baseline.ts';
 import type { CommandRunner, Context } from '../context.ts';
-import { findingsOf } from '../findings.ts';
+import { findingsOf, lookFor } from '../findings.ts';
 import { writeFullReport } from '../full-report.ts';
 import { measure } from '../measure.ts';
 import { checkWritable } from '../output.ts';
@@ -18,24 +20,36 @@ export const runCheck: CommandRunner = async (context) => {
   const { values, out, style, now } = context;
   const heading = { tool: VERSION, takenAt: now().toISOString(), root: values.root ?? '/' };
   const duration = values.measure === undefined ? undefined : measuringTime(values);
+  if (values.cpu !== undefined && duration === undefined) throw usageError('--cpu', 'needs --measure');
   if (values.report !== undefined) checkWritable(values.report);
-  const profile = values.profile === undefined ? undefined : await readProfile(values.profile);
-  // A report is to hold all that can be seen.
-  const look = values.report === undefined ? ({ quick: true } as const) : {};
+  const file = values.profile;
+  const profile = file === undefined ? undefined : { file, profile: await readProfile(file) };
+  const asked = {
+    ...(profile === undefined ? {} : { profile }),
+    ...(values.user === undefined ? {} : { user: values.user }),
+  };
   const host = openReadHost(heading.root);
-  const { facts, times } = observe(host, milliseconds, look);
-  const { findings, account } = findingsOf(host, facts, profile, values.user);
+  const baseline = values.baseline === undefined ? undefined : await loadBaseline(host, values.baseline);
+  // A report is to hold all that can be seen.
+  const { facts, times } = observe(host, milliseconds, values.report === undefined ? lookFor(asked) : {});
+  const { findings: judged, account } = findingsOf(host, facts, asked);
+  const findings = baseline === undefined ? judged : compare(host, facts, judged, baseline);
   const report: CheckReport = {
     schema: 'bypass-setup/check@1',
     ...heading,
+    ...(facts.kernel.hostname.value === undefined ? {} : { host: facts.kernel.hostname.value }),
+    ...(profile?.profile.role === undefined ? {} : { role: profile.profile.role }),
     verdict: verdictOf(findings),
     findings,
+    ...(values.json === undefined && values.report === undefined
+      ? {}
+      : { record: recordOf(readRecord(facts)) }),
   };
   if (duration !== undefined) {
-    const { result, finding } = await measure(duration, context);
-    findings.push(finding);
-    report.verdict = verdictOf(findings);
-    if (result !== undefined) report.validation = result;
+    const request = { seconds: duration, host, facts, profile: profile?.profile, cpu: values.cpu };
+    const { findings: measured, ...documents } = await measure(request, context);
+    findings.push(...measured);
+    Object.assign(report, documents, { verdict: verdictOf(findings) });
   }
   if (values.json === undefined) out(renderCheck(report, style, values.verbose !== undefined));
   else out(`${JSON.stringify(report, null, 2)}\n`);
