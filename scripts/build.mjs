@@ -43,7 +43,7 @@ await Promise.all([
   build({
     ...common,
     outdir: 'dist',
-    entryPoints: { cli: 'src/cli/index.ts', worker: 'src/native/worker.ts' },
+    entryPoints: { cli: 'src/cli/index.ts', worker: 'src/native/worker.ts', observer: 'src/cli/observer.ts' },
     plugins: [packagesApart],
   }),
   build({ ...common, outdir: 'dist/packages', entryPoints: PACKAGES }),

@@ -23,6 +23,13 @@ type After = {
 /** Locked down, switched off in the firmware, not changeable on this hardware. */
 const TOLERATED = ['EPERM', 'EACCES', 'EOPNOTSUPP', 'ENODEV', 'EIO'];
 
+/**
+ * Who reads the second while both watchdogs are off, as `sysctl -a` does, turns it off as well; the first then takes no 1
+ * (kernel/watchdog.c, proc_watchdog_common).
+ */
+const SOFT_WATCHDOG = '/proc/sys/kernel/soft_watchdog';
+const WATCHDOG = '/proc/sys/kernel/watchdog';
+
 /** The running part of every attribute in the table of settings. */
 export const settingAction = defineAction({
   name: 'setting',
@@ -57,6 +64,8 @@ export const settingAction = defineAction({
     for (const [path, value] of Object.entries(each)) {
       const now = valueAt(host, path);
       if (now !== undefined && now !== value) host.writeAttribute(path, value);
+      if (path === SOFT_WATCHDOG && value === '1' && valueAt(host, path) === '0')
+        host.writeAttribute(WATCHDOG, value);
     }
     keepRefused(host, key, refused);
   },

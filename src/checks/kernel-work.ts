@@ -26,7 +26,6 @@ export const kernelWorkCheck = defineCoreCheck('kernel-work', WHY, (facts, isola
       sentence: `no watchdog, deadline server or polling by the kernel wakes CPUs ${formatCpuList(isolated)}`,
       evidence: [
         evidence(tunables.fairServer, undefined, () => `0 on CPUs ${formatCpuList(isolated)}`),
-        evidence(tunables.watchdog),
         evidence(tunables.watchdogCpus),
         evidence(tunables.machineCheckInterval),
       ],
@@ -85,9 +84,9 @@ function judgeFairServer({ tunables, kernel, isolation }: Facts, isolated: CpuSe
 
 /** The mask leaves nohz_full CPUs out unless somebody writes to it (kernel/watchdog.c, lockup_detector_init). */
 function judgeWatchdogs(tunables: Facts['tunables'], isolated: CpuSet): Judgement[] {
-  const { watchdog, nmiWatchdog, softWatchdog, watchdogCpus } = tunables;
+  const { nmiWatchdog, softWatchdog, watchdogCpus } = tunables;
   const on = (['nmi-watchdog', 'soft-watchdog'] as const).filter(
-    (key) => watchdog.value !== 0 && (key === 'nmi-watchdog' ? nmiWatchdog : softWatchdog).value === 1,
+    (key) => (key === 'nmi-watchdog' ? nmiWatchdog : softWatchdog).value === 1,
   );
   const [key] = on;
   if (key === undefined) return [];
@@ -137,9 +136,8 @@ function judgeTimers({ tunables, kernel }: Facts): Judgement[] {
 
 /** A kernel without the file has not the feature; a file that cannot be read hides it. */
 function judgeUnread(tunables: Facts['tunables']): Judgement[] {
-  const { watchdog, nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration } =
-    tunables;
-  const facts = [watchdog, nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration];
+  const { nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration } = tunables;
+  const facts = [nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration];
   const hidden = facts.filter(({ absent }) => absent !== undefined && absent !== 'missing');
   if (hidden.length === 0) return [];
   return [

@@ -222,7 +222,6 @@ const KEYS: readonly Key[] = [
   one('tunable/numa-balancing', 'fail', TUNABLES, number('numaBalancing')),
   one('tunable/swappiness', 'warn', TUNABLES, number('swappiness')),
   one('tunable/stat-interval', 'fail', TUNABLES, number('statInterval')),
-  one('tunable/watchdog', 'fail', TUNABLES, number('watchdog')),
   one('tunable/nmi-watchdog', 'fail', TUNABLES, number('nmiWatchdog')),
   one('tunable/soft-watchdog', 'fail', TUNABLES, number('softWatchdog')),
   one('tunable/hung-task-timeout', 'warn', TUNABLES, number('hungTaskTimeout')),

@@ -1,7 +1,6 @@
 import { ACTIONS } from '../actions/index.ts';
 import { judge } from '../checks/index.ts';
 import { judgePromises } from '../checks/promises.ts';
-import type { ReadHost } from '../host/host.ts';
 import type { Look } from '../probes/define.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
 import { resolve } from '../profile/resolve.ts';
@@ -9,8 +8,9 @@ import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
 import { lookAsUser } from './service-account.ts';
+import type { Sight } from './sight.ts';
 
-interface Asked {
+export interface Asked {
   /** With the name under which `-f` found it. */
   readonly profile?: { readonly file: string; readonly profile: Profile };
   /** `--user` */
@@ -29,15 +29,16 @@ export function lookFor({ profile }: Asked): Look {
 }
 
 /** All that `check` says of a host: what its state alone shows, what a profile promises, what an account may do. */
-export function findingsOf(host: ReadHost, facts: Facts, { profile, user }: Asked): Judged {
+export async function findingsOf(sight: Sight, facts: Facts, { profile, user }: Asked): Promise<Judged> {
   const promised = profile && { file: profile.file, ...resolve(profile.profile, facts) };
   const whole = promised?.problems.length === 0 ? promised.resolved : undefined;
-  const asUser = lookAsUser(host, facts, { user, service: profile?.profile.service, resolved: whole });
+  const asUser = await lookAsUser(sight, facts, { user, service: profile?.profile.service, resolved: whole });
   return {
     findings: [
       ...judge(facts, dataNicsOf(promised?.resolved)),
       ...(promised === undefined ? [] : judgePromises(facts, promised, ACTIONS)),
       ...(asUser?.findings ?? []),
+      ...sight.findings(),
     ],
     ...(asUser === undefined ? {} : { account: asUser.account }),
   };

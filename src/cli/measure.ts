@@ -19,6 +19,19 @@ export interface Measured extends Pick<CheckReport, 'validation' | 'measurement'
   readonly findings: Finding[];
 }
 
+/** What stands in its place when there is no time left for it. */
+export function noTimeFor(seconds: number): Finding {
+  return {
+    check: 'core',
+    subject: 'host',
+    result: 'unknown',
+    sentence: `the deadline left no time to measure for ${seconds} s`,
+    evidence: [{ path: '--deadline', value: 'over' }],
+    why: 'a host that is set up and was not measured may still have gaps, or carry no packets',
+    remedy: 'allow more time',
+  };
+}
+
 /**
  * The dynamic proof: the poll loop alone on each CPU that is meant for one, then packets on one of them: through the NICs
  * of the profile that are free, else on a veth pair. What cannot be run is unknown and not a failure.

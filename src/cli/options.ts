@@ -1,4 +1,5 @@
 import { nearest } from '../formats/nearest.ts';
+import { CHECK_FORMATS } from '../report/check-formats.ts';
 import { wrap } from '../report/terminal.ts';
 import { usageError } from './arguments.ts';
 
@@ -36,7 +37,15 @@ const OPTIONS = {
   list: { help: 'show the runs' },
   'unless-confirmed': { help: 'wait for the deadline of RUN first; what --confirm-within starts' },
   json: { help: 'print the result as JSON (docs/json.md)' },
-  report: { value: 'FILE', help: 'also write a full report; as JSON when FILE ends in .json' },
+  deadline: {
+    value: 'TIME',
+    help: 'look at the host for no longer than TIME, such as 5s; the rest is unknown',
+  },
+  format: { value: Object.keys(CHECK_FORMATS).join('|'), help: 'how to give the result (default: text)' },
+  report: {
+    value: 'FILE',
+    help: 'also write a full report; as JSON or a page when FILE ends in .json or .html',
+  },
   measure: {
     value: 'TIME',
     help: 'also measure each poll CPU for TIME, such as 10s, and drive packets for as long',
@@ -90,7 +99,10 @@ const COMMANDS = {
   },
   check: {
     summary: 'judge whether this host is ready; reads only',
-    options: ['profile', 'user', 'root', 'baseline', 'measure', 'cpu', 'report', ...COMMON],
+    options: [
+      ...(['profile', 'user', 'root', 'baseline', 'measure', 'cpu', 'deadline'] as const),
+      ...(['format', 'output', 'report', ...COMMON] as const),
+    ],
     details: 'Exit code: 0 ready, 2 not ready or cannot know.',
   },
   baseline: {

@@ -1,10 +1,9 @@
 import { type Duty, judgeServiceAccount } from '../checks/service-account.ts';
-import type { ReadHost } from '../host/host.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
-import { readServiceAccount } from '../probes/service-account.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
+import type { Sight } from './sight.ts';
 
 interface Judged {
   readonly account: ServiceAccount;
@@ -20,16 +19,16 @@ interface Asked {
 }
 
 /** Looks at the host as the account that --user or the profile names would; nothing where neither names one. */
-export function lookAsUser(
-  host: ReadHost,
+export async function lookAsUser(
+  sight: Sight,
   facts: Facts,
   { user, service, resolved }: Asked,
-): Judged | undefined {
+): Promise<Judged | undefined> {
   const named = user ?? service?.user;
   if (named === undefined) return undefined;
   const unit = service?.unit === undefined ? {} : { unit: service.unit };
   const duty: Duty = { user: named, ...unit, ...(resolved && dutyOf(resolved, facts)) };
-  const account = readServiceAccount(host, facts, duty.user, duty.unit);
+  const account = await sight.account({ facts, user: named, ...unit });
   return { account, findings: judgeServiceAccount(facts, account, duty) };
 }
 

@@ -10,10 +10,15 @@ export interface Installation {
   addonPath: string;
 }
 
-/** Looks for the package's root above this file: the bundle is one level down (dist/), the source two (src/native/). */
-export function findInstallation(): Installation {
+/** The folder above this file that holds the package: the bundle is one level down (dist/), the source two (src/native/). */
+export function packageRoot(): string {
   let root = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(root, 'binding.gyp')) && dirname(root) !== root) root = dirname(root);
+  return root;
+}
+
+export function findInstallation(): Installation {
+  const root = packageRoot();
   return {
     workerPath: join(root, 'dist', 'worker.js'),
     addonPath: join(root, 'build', 'Release', 'validator.node'),

@@ -534,7 +534,6 @@ const tunables = z.strictObject({
   numaBalancing: at(count, '/proc/sys/kernel/numa_balancing'),
   swappiness: at(count, '/proc/sys/vm/swappiness'),
   statInterval: at(count, '/proc/sys/vm/stat_interval'),
-  watchdog: at(count, '/proc/sys/kernel/watchdog'),
   nmiWatchdog: at(count, '/proc/sys/kernel/nmi_watchdog'),
   softWatchdog: at(count, '/proc/sys/kernel/soft_watchdog'),
   watchdogCpus: at(cpuList, '/proc/sys/kernel/watchdog_cpumask'),

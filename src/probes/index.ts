@@ -58,16 +58,42 @@ export interface Observation {
   readonly times: ProbeTimes;
 }
 
-/** Reads the whole host. `now` gives milliseconds. */
-export function observe(host: ReadHost, now: () => number, look: Look = {}): Observation {
-  const facts: Record<string, unknown> = {};
-  const times: Record<string, number> = {};
+/** What one probe has read; `time` in milliseconds. */
+export interface Seen {
+  readonly name: ProbeName;
+  readonly facts: Facts[ProbeName];
+  readonly time: number;
+}
+
+/** Reads the host, one probe after the other: those that are named, by default all. `now` gives milliseconds. */
+export function* observations(
+  host: ReadHost,
+  now: () => number,
+  look: Look = {},
+  names: readonly ProbeName[] = PROBES.map(({ name }) => name),
+): Generator<Seen> {
   const once = new OnceHost(host);
   for (const probe of PROBES) {
+    if (!names.includes(probe.name)) continue;
     const start = now();
-    facts[probe.name] = probe.read(once, look);
-    times[probe.name] = Math.round((now() - start) * 1000) / 1000;
+    const facts = probe.read(once, look);
+    yield { name: probe.name, facts, time: Math.round((now() - start) * 1000) / 1000 };
   }
   void everyProbeIsListed;
+}
+
+/** Puts together what every probe has read. */
+export function collect(seen: Iterable<Seen>): Observation {
+  const facts: Record<string, unknown> = {};
+  const times: Record<string, number> = {};
+  for (const one of seen) {
+    facts[one.name] = one.facts;
+    times[one.name] = one.time;
+  }
   return { facts: facts as Facts, times: times as ProbeTimes };
+}
+
+/** Reads the whole host. */
+export function observe(host: ReadHost, now: () => number, look: Look = {}): Observation {
+  return collect(observations(host, now, look));
 }

@@ -31,6 +31,7 @@ export function guarded<T>(from: string, read: () => Fact<T>): Fact<T> {
     const errno = error instanceof Error && 'errno' in error ? String(error.errno) : undefined;
     if (errno === undefined) throw error;
     if (errno === 'EACCES' || errno === 'EPERM') return absent('denied', `${errno}: needs root`, from);
+    if (errno === 'ETIMEDOUT') return absent('unsupported', 'it did not answer in time', from);
     return absent('unsupported', `the kernel answers ${errno}`, from);
   }
 }

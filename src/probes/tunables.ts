@@ -19,7 +19,7 @@ export const tunablesProbe = defineProbe('tunables', (host) => {
     numaBalancing: sysctl('kernel/numa_balancing'),
     swappiness: sysctl('vm/swappiness'),
     statInterval: sysctl('vm/stat_interval'),
-    watchdog: sysctl('kernel/watchdog'),
+    // Not kernel/watchdog: to read it while both are off keeps them off (kernel/watchdog.c, proc_watchdog_common).
     nmiWatchdog: sysctl('kernel/nmi_watchdog'),
     softWatchdog: sysctl('kernel/soft_watchdog'),
     watchdogCpus: attribute(host, '/proc/sys/kernel/watchdog_cpumask', cpuListText),

@@ -19,16 +19,20 @@ export function renderProbe(report: ProbeReport, style: Style): string {
   return `${sections.join('\n')}\n`;
 }
 
-function machine(facts: Facts, style: Style): string[] {
+/** Machine, system and processor, a line each. */
+export function machineLines(facts: Facts): [string, string, string] {
   const { kernel, machine: box, cpu } = facts;
   const model = [box.vendor.value, box.product.value].filter(Boolean).join(' ') || 'unnamed machine';
   const virtual = box.hypervisor.value === undefined ? '' : `, virtual (${box.hypervisor.value})`;
-  const lines = [
+  return [
     `${model}${virtual}`,
     `${kernel.distribution.value?.name ?? 'unknown distribution'}, Linux ${or(kernel.release, 'unknown')}`,
     `${or(cpu.model, 'unknown processor')}, ${cpuCount(facts)}`,
   ];
-  return lines.map((line, index) => {
+}
+
+function machine(facts: Facts, style: Style): string[] {
+  return machineLines(facts).map((line, index) => {
     const text = cut(plain(line), style.width);
     return index === 0 ? paint(style, 'bold', text) : text;
   });
@@ -68,7 +72,7 @@ function nics(facts: Facts, style: Style): string[] {
   return [title, paint(style, 'dim', head), ...body, ...topology(networkFunctions.value, style)];
 }
 
-function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): string {
+export function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): string {
   const own = interfaces.value?.find((entry) => entry.pci === nic.address);
   const speed = own?.speed.value === undefined ? '' : `${own.speed.value / 1000}G`;
   const pcie = nic.link.value === undefined ? '' : `x${nic.link.value.width}`;
@@ -80,7 +84,7 @@ function linkText(nic: PciFunction, interfaces: Fact<NetworkInterface[]>): strin
 const WEIGHT: readonly Carried['kind'][] = ['ssh', 'default-route', 'storage', 'clock'];
 
 /** What runs over the function, by the interface on top that has it: `bond0.10: default route, 192.0.2.10/24`. */
-function uses(nic: PciFunction, facts: Facts): string {
+export function uses(nic: PciFunction, facts: Facts): string {
   const { carried } = facts.network;
   if (carried.absent !== undefined) return '?';
   const all = carried.value.filter((use) => use.pci === nic.address);
@@ -158,14 +162,15 @@ function cpuMap(facts: Facts, style: Style): string[] {
   ];
 }
 
-function settings(facts: Facts, style: Style): string[] {
+/** What counts beside NICs and CPUs, by name. */
+export function settingRows(facts: Facts): [name: string, text: string][] {
   const { hugepages, iommu, kernel, isolation, power, clock, stacks, bootLoader, services } = facts;
   const pools = (hugepages.pools.value ?? []).filter((pool) => pool.total !== 0);
   const running = (services.units.value ?? [])
     .filter((unit) => unit.running === true)
     .map((unit) => unit.name);
   const units = iommu.units.value;
-  const rows: [string, string][] = [
+  return [
     [
       'hugepages',
       pools
@@ -205,6 +210,10 @@ function settings(facts: Facts, style: Style): string[] {
     ],
     ['boot line', or(kernel.commandLine, 'unknown')],
   ];
+}
+
+function settings(facts: Facts, style: Style): string[] {
+  const rows = settingRows(facts);
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   return [
     paint(style, 'bold', 'Settings'),

@@ -639,7 +639,6 @@ test('kernel tunables', () => {
     numaBalancing: sysctl(0, 'kernel/numa_balancing'),
     swappiness: sysctl(10, 'vm/swappiness'),
     statInterval: sysctl(120, 'vm/stat_interval'),
-    watchdog: sysctl(0, 'kernel/watchdog'),
     nmiWatchdog: sysctl(0, 'kernel/nmi_watchdog'),
     softWatchdog: sysctl(0, 'kernel/soft_watchdog'),
     watchdogCpus: absent('missing', 'no such file', '/proc/sys/kernel/watchdog_cpumask'),

@@ -16,6 +16,9 @@ export function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}): CliRe
     encoding: 'utf8',
     env: { ...process.env, NO_COLOR: '1', ...env },
     maxBuffer: 64 << 20,
+    // A command that hangs would stop the tests' own clock too.
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
   });
   return { exitCode: result.status, stdout: result.stdout, stderr: result.stderr };
 }

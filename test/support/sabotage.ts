@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { verdictOf } from '../../src/checks/index.ts';
 import { findingsOf, lookFor } from '../../src/cli/findings.ts';
-import { observe } from '../../src/probes/index.ts';
+import { sightOf } from '../../src/cli/sight.ts';
 import { loadProfile } from '../../src/profile/load.ts';
 import type { Finding, Verdict } from '../../src/report/report.ts';
 import { type Edit, editedHost, readCases } from './check-cases.ts';
@@ -35,7 +35,9 @@ export async function checked(
 ): Promise<{ findings: Finding[]; verdict: Verdict }> {
   const tree = editedHost(host, edits);
   const asked = profile === false ? {} : { profile: await wanted(profile) };
-  const { findings } = findingsOf(tree, observe(tree, () => 0, lookFor(asked)).facts, asked);
+  const sight = sightOf(tree, lookFor(asked));
+  const { facts } = await sight.observe();
+  const { findings } = await findingsOf(sight, facts, asked);
   return { findings, verdict: verdictOf(findings) };
 }
 

@@ -3,7 +3,6 @@ import { KEY_NAMES, readRecord, recordOf } from '../../checks/record.ts';
 import { recommendations } from '../../formats/settings.ts';
 import { EXIT, type ExitCode, ToolError } from '../../host/errors.ts';
 import { openReadHost } from '../../host/node-host.ts';
-import { observe } from '../../probes/index.ts';
 import { renderBaseline } from '../../report/baseline-text.ts';
 import type { Baseline } from '../../report/report.ts';
 import { usageError } from '../arguments.ts';
@@ -13,6 +12,7 @@ import { findingsOf, lookFor } from '../findings.ts';
 import { checkWritable, writeResult } from '../output.ts';
 import { writableHost } from '../process.ts';
 import { readProfile } from '../read-profile.ts';
+import { directSight } from '../sight.ts';
 import { VERSION } from '../version.ts';
 
 export const runBaseline: CommandRunner = (context) => {
@@ -39,8 +39,9 @@ async function save({ values, out, now }: Context, file: string | undefined): Pr
   };
   const own = file === undefined ? writableHost(root) : undefined;
   const host = own ?? openReadHost(root);
-  const { facts } = observe(host, () => 0, lookFor(asked));
-  const { findings } = findingsOf(host, facts, asked);
+  const sight = directSight(root, lookFor(asked));
+  const { facts } = await sight.observe();
+  const { findings } = await findingsOf(sight, facts, asked);
   const verdict = verdictOf(findings);
   if (verdict !== 'ready' && values['allow-not-ready'] === undefined) {
     const bad = findings.filter(({ result }) => result === 'fail' || result === 'unknown');
