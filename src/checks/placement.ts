@@ -17,6 +17,7 @@ export const placementCheck = defineCoreCheck('placement', WHY, (facts, isolated
     ...judgeSiblings(facts.cpu, isolated),
     ...judgeKinds(facts.cpu, isolated),
     ...judgeNodes(facts, isolated),
+    ...judgeThreads(facts.userspaceIo, isolated),
   ];
   if (found.length > 0) return found;
   const near = severalNodes(facts.numa) && userspaceNics(facts.pci.networkFunctions).length > 0;
@@ -101,6 +102,55 @@ function judgeKinds({ cores }: Facts['cpu'], isolated: CpuSet): Judgement[] {
     },
   ];
 }
+
+/** Percent of its life that a thread runs which polls; one that waits for packets or timers is far below. */
+const POLLING = 50;
+
+/** Where the application that holds the NICs really is; nothing where it does not run, or where only root can see it. */
+function judgeThreads({ threads }: Facts['userspaceIo'], isolated: CpuSet): Judgement[] {
+  const all = threads.value ?? [];
+  const polls = all.filter(({ busy }) => busy >= POLLING);
+  const seen = (some: Threads) =>
+    some.slice(0, 5).map(({ pid, thread, name, cpu, busy }) => ({
+      path: `/proc/${pid}/task/${thread}/stat`,
+      value: `${name} on CPU ${cpu}, runs ${busy} % of the time`,
+    }));
+  const astray = polls.filter(({ cpu }) => !isolated.includes(cpu));
+  const found: Judgement[] = [];
+  if (astray.length > 0) {
+    found.push({
+      subject: few(programsOf(astray)),
+      result: 'warn',
+      sentence: `polls on CPUs ${cpusOf(astray)}, which are not isolated`,
+      evidence: seen(astray),
+      remedy: 'start it with its lcores on isolated CPUs (EAL -l, --lcores)',
+    });
+  }
+  for (const cpu of isolated) {
+    const here = all.filter((thread) => thread.cpu === cpu);
+    const loops = here.filter((thread) => polls.includes(thread));
+    if (loops.length === 0 || here.length < 2) continue;
+    found.push({
+      subject: `CPUs ${cpu}`,
+      result: loops.length > 1 ? 'fail' : 'warn',
+      sentence:
+        loops.length > 1
+          ? `${loops.length} poll loops share it: ${few(programsOf(loops))}`
+          : `a poll loop of ${few(programsOf(loops))} shares it with threads that wait: ${few(here.filter((thread) => !loops.includes(thread)).map(({ name }) => name))}`,
+      evidence: seen(here),
+      remedy: 'give each poll loop a CPU of its own, and the other threads housekeeping CPUs',
+    });
+  }
+  return found;
+}
+
+type Threads = NonNullable<Facts['userspaceIo']['threads']['value']>;
+
+const programsOf = (threads: Threads) => [
+  ...new Set(threads.map(({ program, pid }) => `${program}[${pid}]`)),
+];
+const cpusOf = (threads: Threads) =>
+  formatCpuList([...new Set(threads.map(({ cpu }) => cpu))].sort((a, b) => a - b));
 
 const severalNodes = ({ nodes }: Facts['numa']) => (nodes.value?.length ?? 0) > 1;
 

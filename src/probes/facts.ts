@@ -582,6 +582,19 @@ const userspaceIo = z.strictObject({
     z.array(z.strictObject({ pid: count, program: text, path: text })),
     '/proc/*/fd: processes that hold a vfio group, a uio device or the PTP clock of a NIC',
   ),
+  threads: at(
+    z.array(
+      z.strictObject({
+        pid: count,
+        program: text,
+        thread: count,
+        name: text,
+        cpu: count.describe('where it ran last'),
+        busy: count.describe('percent of the time since it was started that it ran'),
+      }),
+    ),
+    '/proc/*/task/*/stat of the processes that hold a vfio group or a uio device',
+  ),
 });
 
 const stacks = z.strictObject({

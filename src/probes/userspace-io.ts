@@ -2,10 +2,22 @@ import { isPciAddress } from '../formats/pci-address.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe, type Look } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, attribute, exists, flag, guarded, known, linkName, names, textOrNothing } from './read.ts';
+import {
+  absent,
+  attribute,
+  exists,
+  flag,
+  guarded,
+  known,
+  linkName,
+  names,
+  numbered,
+  textOrNothing,
+} from './read.ts';
 
 type State = NonNullable<Facts['userspaceIo']['modules']['value']>[string];
 type Node = NonNullable<Facts['userspaceIo']['vfioNodes']['value']>[number];
+type Thread = NonNullable<Facts['userspaceIo']['threads']['value']>[number];
 type Holder = NonNullable<Facts['userspaceIo']['holders']['value']>[number];
 
 /** The files by which a process holds a device: the group, the device itself, or the uio device. */
@@ -23,6 +35,7 @@ const MODULES: readonly (readonly [string, string | undefined])[] = [
 
 export const userspaceIoProbe = defineProbe('userspaceIo', (host, look) => {
   const nodes = vfioNodes(host);
+  const held = holders(host, nodes, look);
   return {
     modules: modules(host),
     vfioNodes: nodes,
@@ -35,7 +48,8 @@ export const userspaceIoProbe = defineProbe('userspaceIo', (host, look) => {
     disableIdleD3: attribute(host, '/sys/module/vfio_pci/parameters/disable_idle_d3', flag),
     uioNodes: uioNodes(host),
     enableSriov: attribute(host, '/sys/module/vfio_pci/parameters/enable_sriov', flag),
-    holders: holders(host, nodes, look),
+    holders: held,
+    threads: threads(host, held),
   };
 });
 
@@ -117,6 +131,41 @@ export function readHolders(host: ReadHost, kind: RegExp = HELD): Fact<Holder[]>
   if (found.length === 0 && denied > 0)
     return absent('denied', `${denied} processes hide their files: needs root`, from);
   return known(found, from);
+}
+
+/** Ticks a second in what the kernel tells user space, on every architecture that DPDK has (include/asm-generic/param.h). */
+const USER_HZ = 100;
+
+/** A poll loop is a thread that runs all the time. */
+function threads(host: ReadHost, held: Fact<Holder[]>): Fact<Thread[]> {
+  if (held.absent !== undefined) return held;
+  const from = '/proc/*/task/*/stat';
+  const programs = new Map(
+    held.value.filter(({ path }) => !path.startsWith('/dev/ptp')).map(({ pid, program }) => [pid, program]),
+  );
+  if (programs.size === 0) return known([], from);
+  const uptime = Number((textOrNothing(host, '/proc/uptime') ?? '').split(' ')[0] || Number.NaN);
+  if (Number.isNaN(uptime)) return absent('missing', 'the time since boot is not told', '/proc/uptime');
+  const found = [...programs].flatMap(([pid, program]) =>
+    numbered(names(host, `/proc/${pid}/task`), '').flatMap((thread): Thread[] => {
+      const stat = parseStat(textOrNothing(host, `/proc/${pid}/task/${thread}/stat`) ?? '', uptime);
+      return stat === undefined ? [] : [{ pid, program, thread, ...stat }];
+    }),
+  );
+  return known(found, from);
+}
+
+/** proc_pid_stat(5), from 1: comm 2, utime 14, stime 15, starttime 22, processor 39. The name may hold blanks and brackets. */
+function parseStat(text: string, uptime: number): Pick<Thread, 'name' | 'cpu' | 'busy'> | undefined {
+  const [, name, rest = ''] = /^\d+ \((.*)\) (.*)$/s.exec(text) ?? [];
+  const fields = rest.split(' ');
+  const [user, system, start, cpu] = [14, 15, 22, 39].map((at) => Number(fields[at - 3] ?? Number.NaN));
+  if (name === undefined || user === undefined || system === undefined) return undefined;
+  if (start === undefined || cpu === undefined || !Number.isInteger(user + system + start + cpu))
+    return undefined;
+  // In its first second nobody can tell what it will be.
+  const lived = Math.max(uptime - start / USER_HZ, 1);
+  return { name, cpu, busy: Math.min(100, Math.round((100 * (user + system)) / USER_HZ / lived)) };
 }
 
 /** The clock of a NIC lies below its PCI function; those of hypervisors are virtual. */

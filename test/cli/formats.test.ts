@@ -11,7 +11,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** How each begins. */
 const BEGINNING: Readonly<Record<keyof typeof CHECK_FORMATS, RegExp>> = {
-  text: /^pass {5}boot-arguments/,
+  text: /^pass {5}kernel/,
   json: /^\{\n {2}"schema": "bypass-setup\/check@1"/,
   junit: /^<\?xml version="1.0" encoding="UTF-8"\?>\n<testsuites>/,
   prometheus: /^# HELP bypass_setup_ready /,

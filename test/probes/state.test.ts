@@ -699,6 +699,46 @@ test('clocks and limits', () => {
   expect(theValue(vm.limits.lockedMemory)).toBe(8388608);
 });
 
+test('[J10] where the threads run of who holds a NIC, and how much of the time', () => {
+  const stat = (name: string, cpu: number, user: number, system: number, start: number) => {
+    // From the state on, which is the third field.
+    const fields = ['R', ...Array.from({ length: 36 }, () => '0')];
+    for (const [at, value] of [
+      [14, user],
+      [15, system],
+      [22, start],
+      [39, cpu],
+    ] as const)
+      fields[at - 3] = `${value}`;
+    return `1 (${name}) ${fields.join(' ')}\n`;
+  };
+  const task = '/proc/4242/task';
+  const threads = (changes: Readonly<Record<string, Change>>) =>
+    varied('two-socket-smt', { '/proc/uptime': '200.00 1.00\n', ...changes }).userspaceIo.threads;
+  const found = threads({
+    [`${task}/4242/stat`]: stat('a (b) c', 20, 5_000, 5_000, 10_000),
+    [`${task}/4243/stat`]: stat('waits', 3, 1, 0, 0),
+    // Started in this very tick.
+    [`${task}/4244/stat`]: stat('new', 4, 1, 0, 20_000),
+    [`${task}/4245/stat`]: '4245 (cut off) R 1 2',
+    [`${task}/4246/stat`]: 'nonsense',
+  });
+  const thread = (number: number, name: string, cpu: number, busy: number) => ({
+    ...{ pid: 4242, program: 'dpdk-testpmd', thread: number, name, cpu, busy },
+  });
+  expect(found).toEqual(
+    known(
+      [thread(4242, 'a (b) c', 20, 100), thread(4243, 'waits', 3, 0), thread(4244, 'new', 4, 1)],
+      '/proc/*/task/*/stat',
+    ),
+  );
+  // Who holds but a clock polls nothing; who is hidden is not nobody.
+  expect(threads({ '/proc/4242/fd/7': { link: '/dev/ptp0' }, '/proc/4242/fd/8': null })).toEqual(
+    known([], '/proc/*/task/*/stat'),
+  );
+  expect(threads({ '/proc/4242': null }).absent).toBe('denied');
+});
+
 test('vfio and uio: modules, device nodes and who holds them', () => {
   expect(smt.userspaceIo).toEqual({
     modules: known(
@@ -723,6 +763,7 @@ test('vfio and uio: modules, device nodes and who holds them', () => {
     enableSriov: absent('missing', 'no such file', '/sys/module/vfio_pci/parameters/enable_sriov'),
     uioNodes: known([], '/sys/class/uio'),
     holders: known([{ pid: 4242, program: 'dpdk-testpmd', path: '/dev/vfio/85' }], '/proc/*/fd'),
+    threads: absent('missing', 'the time since boot is not told', '/proc/uptime'),
   });
   const changed = varied('two-socket-smt', {
     '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts': 'Y\n',
