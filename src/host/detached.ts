@@ -20,7 +20,8 @@ export async function startDetached(argv: readonly [string, ...string[]]): Promi
         if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
       });
       child.once('error', reject);
-      child.once('exit', (code, signal) => reject(new Error(`ended at once (${code ?? signal})`)));
+      // Not at its exit: what it said before may not have been read then.
+      child.once('close', (code, signal) => reject(new Error(`ended at once (${code ?? signal})`)));
       timer = setTimeout(() => reject(new Error(`said nothing in ${PATIENCE / 1000} s`)), PATIENCE);
     });
   } catch (error) {
