@@ -1,5 +1,5 @@
 import { ATTRIBUTES, plainValue } from '../formats/settings.ts';
-import type { ReadHost } from '../host/host.ts';
+import type { Host, ReadHost } from '../host/host.ts';
 import type { ResolvedSetting } from '../profile/resolved.ts';
 import { defineAction, type PlanContext, type Step } from './define.ts';
 import { keepRefused, printRefused, readRefused, refusedNow, tryWrite } from './refused.ts';
@@ -23,11 +23,11 @@ type After = {
 /** Locked down, switched off in the firmware, not changeable on this hardware. */
 const TOLERATED = ['EPERM', 'EACCES', 'EOPNOTSUPP', 'ENODEV', 'EIO'];
 
+const WATCHDOGS = ['/proc/sys/kernel/nmi_watchdog', '/proc/sys/kernel/soft_watchdog'];
 /**
- * Who reads the second while both watchdogs are off, as `sysctl -a` does, turns it off as well; the first then takes no 1
- * (kernel/watchdog.c, proc_watchdog_common).
+ * Who reads it while both are off, as `sysctl -a` does, turns it off as well; then neither of them takes a 1, and has
+ * forgotten it when it is read (kernel/watchdog.c, proc_watchdog_common). So it is written first, and never read.
  */
-const SOFT_WATCHDOG = '/proc/sys/kernel/soft_watchdog';
 const WATCHDOG = '/proc/sys/kernel/watchdog';
 
 /** The running part of every attribute in the table of settings. */
@@ -44,6 +44,7 @@ export const settingAction = defineAction({
     const refused = new Map(refusedNow(host, key));
     for (const [path, value] of Object.entries(each)) {
       if (refused.has(path) || valueAt(host, path) === value) continue;
+      admitWatchdog(host, path, value);
       const errno = tryWrite(host, path, value, tolerated);
       if (errno !== undefined) refused.set(path, errno);
     }
@@ -63,9 +64,9 @@ export const settingAction = defineAction({
     const { key, each, refused } = change.before as Before;
     for (const [path, value] of Object.entries(each)) {
       const now = valueAt(host, path);
-      if (now !== undefined && now !== value) host.writeAttribute(path, value);
-      if (path === SOFT_WATCHDOG && value === '1' && valueAt(host, path) === '0')
-        host.writeAttribute(WATCHDOG, value);
+      if (now === undefined || now === value) continue;
+      admitWatchdog(host, path, value);
+      host.writeAttribute(path, value);
     }
     keepRefused(host, key, refused);
   },
@@ -113,6 +114,10 @@ function settingStep(
       commands: Object.entries(each).map(([path, value]) => `echo ${value} > ${path}`),
     },
   ];
+}
+
+function admitWatchdog(host: Host, path: string, value: string): void {
+  if (value === '1' && WATCHDOGS.includes(path)) host.writeAttribute(WATCHDOG, '1');
 }
 
 function distinct(values: readonly string[]): string {

@@ -192,6 +192,19 @@ test('[D6] validate refuses when hugepages are short on the node of the NIC, and
   await machine().must(`echo 48 > ${pool}`);
 });
 
+test('[G5] [H10] undo turns a watchdog on again, also when somebody has looked at the switch of both meanwhile', async () => {
+  const soft = '/proc/sys/kernel/soft_watchdog';
+  expect(await machine().must(`cat ${soft}`)).toBe('1\n');
+  const profile = 'version: 1\npersistent: false\ntunables: auto\n';
+  await machine().must('cat > /tmp/tunables.yaml', { input: profile });
+  const applied = await tool(machine(), 'apply -f /tmp/tunables.yaml --yes');
+  expect(applied.code, applied.stdout + applied.stderr).toBe(0);
+  expect(await machine().must(`cat ${soft} /proc/sys/kernel/watchdog`)).toBe('0\n0\n');
+  const undone = await tool(machine(), 'undo');
+  expect(undone.code, undone.stdout + undone.stderr).toBe(0);
+  expect(await machine().must(`cat ${soft}`)).toBe('1\n');
+});
+
 test('[A1] virtual functions are seen with their groups, and a bound one is opened by its driver', async (context) => {
   context.skip(!machine().hasIgb, 'this QEMU has no igb (it came with QEMU 8)');
   const { pci } = NICS.igb;

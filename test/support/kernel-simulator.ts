@@ -494,13 +494,13 @@ export class KernelSimulator implements Host {
       this.setText(path, `${[...given, ...left].join('\t')}\n`);
     } else if (path.startsWith('/proc/sys/')) {
       if (!/^-?\d+$/.test(text)) throw fail('EINVAL');
-      this.setText(path, `${text}\n`);
-      // kernel/watchdog.c: watchdog is both at once.
+      // kernel/watchdog.c, proc_watchdog_common, while somebody reads all three all the time: what has no effect is forgotten.
+      const switched = '/proc/sys/kernel/watchdog';
       const both = ['nmi_watchdog', 'soft_watchdog'].map((name) => `/proc/sys/kernel/${name}`);
-      if (both.includes(path)) {
-        const on = both.some((name) => this.readText(name)?.trim() === '1');
-        this.setText('/proc/sys/kernel/watchdog', on ? '1\n' : '0\n');
-      }
+      const admitted = this.readText(switched)?.trim() !== '0';
+      this.setText(path, both.includes(path) && !admitted ? '0\n' : `${text}\n`);
+      if (both.includes(path) && both.every((name) => this.readText(name)?.trim() !== '1'))
+        this.setText(switched, '0\n');
     } else if (file === 'current_clocksource') {
       // kernel/time/clocksource.c: a name that is not there is taken, and nothing happens.
       const names = (this.readText(`${folder}/available_clocksource`) ?? '').split(/\s+/);
