@@ -14,7 +14,7 @@ import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { wantedArguments } from '../../src/plan/boot-arguments.ts';
 import type { Change } from '../../src/plan/change.ts';
-import type { LoaderName } from '../support/boot-loaders.ts';
+import { GRUB_ENVIRONMENT, type LoaderName } from '../support/boot-loaders.ts';
 import { factsOf } from '../support/hosts.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
@@ -382,7 +382,8 @@ describe('a boot line that is tried once', () => {
   it.each(['grub-debian', 'systemd-boot'] as const)(
     '[E17] [J2] %s: no entry changes but a new one',
     async (loader) => {
-      const before = linesOf(bootHost(loader, LINE));
+      const installed = bootHost(loader, LINE);
+      const before = linesOf(installed);
       const { host, begun, profile } = await applied(loader, LINE, bootProfile(CORES, [], true));
       const after = linesOf(host);
       expect(after.filter(([id]) => id !== 'bypass-setup-trial')).toEqual(before);
@@ -402,6 +403,7 @@ describe('a boot line that is tried once', () => {
         notes: [expect.stringContaining('the host did not come up with it')],
       });
       expect(await revertAll(begun, host)).toEqual([]);
+      expect(host.readText(GRUB_ENVIRONMENT)).toBe(installed.readText(GRUB_ENVIRONMENT));
     },
   );
 

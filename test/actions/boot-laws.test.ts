@@ -4,7 +4,13 @@ import { ToolError } from '../../src/host/errors.ts';
 import type { LoaderName } from '../support/boot-loaders.ts';
 import { factsOf } from '../support/hosts.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
-import { type Same, sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
+import {
+  crashesAndFullDisk,
+  type Same,
+  sameTree,
+  undoneAfterCrashInUndo,
+  undoneAfterFaults,
+} from '../support/laws.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
 import { bootHost, bootProfile, CORES, LOADER_NAMES } from './boot-support.ts';
 
@@ -97,12 +103,7 @@ describe('boot arguments, on simulated loaders', () => {
         const { host, profile } = prepare(entry);
         const changes = planned(host, profile);
         if (changes === undefined) return;
-        const faults = (at: number) => [
-          { crashAt: at, crashAfter: false },
-          { crashAt: at, crashAfter: true },
-          { failAt: at, errno: 'ENOSPC' },
-        ];
-        await undoneAfterFaults(host, changes, faults, sameOn(entry.loader));
+        await undoneAfterFaults(host, changes, crashesAndFullDisk, sameOn(entry.loader));
       }),
       { numRuns: 25 },
     );

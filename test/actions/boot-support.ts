@@ -1,6 +1,7 @@
+import { grubEnvironment } from '../../src/formats/grub-config.ts';
 import { parseArchive } from '../../src/formats/text-archive.ts';
 import type { ResolvedProfile } from '../../src/profile/resolved.ts';
-import { addLoader, type LoaderName } from '../support/boot-loaders.ts';
+import { addLoader, editEnvironment, GRUB_ENVIRONMENT, type LoaderName } from '../support/boot-loaders.ts';
 import { HostBuilder } from '../support/host-builder.ts';
 import { KernelSimulator } from '../support/kernel-simulator.ts';
 
@@ -50,7 +51,11 @@ export function bootProfile(
 export const CORES = { isolated: '2-3', housekeeping: '0-1' } as const;
 
 /** Somebody starts the host again, with this line. */
+/** GRUB empties next_entry before it boots what it names (00_header). */
 export function reboot(host: KernelSimulator, line: string, id = 'boot-two'): void {
+  const environment = host.readText(GRUB_ENVIRONMENT) ?? '';
+  if (grubEnvironment(environment).has('next_entry'))
+    editEnvironment(host, [GRUB_ENVIRONMENT, 'set', 'next_entry=']);
   host.putBytes('/proc/cmdline', new TextEncoder().encode(`${line}\n`));
   host.putBytes('/proc/sys/kernel/random/boot_id', new TextEncoder().encode(`${id}\n`));
 }

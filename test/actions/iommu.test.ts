@@ -4,7 +4,7 @@ import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { factsOf } from '../support/hosts.ts';
 import type { KernelSimulator } from '../support/kernel-simulator.ts';
-import { sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
+import { crashesAndFullDisk, sameTree, undoneAfterCrashInUndo, undoneAfterFaults } from '../support/laws.ts';
 import { applyAll, type Begun, planFor, revertAll } from '../support/little-engine.ts';
 import { profileOf, type RandomHost, randomHost, simulate } from '../support/random-hosts.ts';
 import { bindAtBoot, rebooted } from '../support/reboot.ts';
@@ -260,12 +260,7 @@ describe('the laws where the IOMMU is off and the boot line can be written', () 
         const host = simulate(entry);
         const changes = planned(host, entry);
         if (changes === undefined) return;
-        const faults = (at: number) => [
-          { crashAt: at, crashAfter: false },
-          { crashAt: at, crashAfter: true },
-          { failAt: at, errno: 'ENOSPC' },
-        ];
-        await undoneAfterFaults(host, changes, faults, sameTree);
+        await undoneAfterFaults(host, changes, crashesAndFullDisk, sameTree);
         await undoneAfterCrashInUndo(host, changes, sameTree);
       }),
       { numRuns: 25 },

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isolationScript } from '../../src/actions/isolation-script.ts';
+import { readRefused } from '../../src/actions/refused.ts';
 import { dangersOf } from '../../src/formats/settings.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import type { Change } from '../../src/plan/change.ts';
@@ -404,6 +405,23 @@ describe('the script that runs at boot', () => {
     writeFileSync(full, text);
     return full;
   }
+
+  it('[F6] keeps what the kernel refuses to move, as apply does, so that no plan asks for it again', () => {
+    file('/proc/irq/3/smp_affinity_list', '0-1\n');
+    mkdirSync(`${scratch}/proc/irq/9`, { recursive: true });
+    // Has CPU 0 in it, and takes no writing.
+    symlinkSync('/sys/devices/system/cpu/possible', `${scratch}/proc/irq/9/smp_affinity_list`);
+    const interrupts = { isolated: '0', housekeeping: '1' };
+    const script = file('/refused', isolationScript({ attributes: false, interrupts }));
+    const { status, stderr } = spawnSync('/bin/sh', [script], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, BYPASS_SETUP_ROOT: scratch },
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    const kept = readFileSync(`${scratch}/run/bypass-setup/refused/irq-affinity`, 'utf8');
+    expect([...readRefused(kept)]).toEqual([['9', 'EIO']]);
+    rmSync(`${scratch}/proc/irq`, { recursive: true });
+  });
 
   it('[F6] [F2] moves interrupts and makes the partition, as apply does', () => {
     const lists = ['0-7', '2-3', '0-1', '3,5-6', '0-7', '2'];

@@ -29,7 +29,7 @@ export function addLoader(host: HostBuilder, loader: LoaderName, line: string): 
     host.set('/etc/default/grub', grubDefault(line));
     host.set('/etc/default/grub.d/50-cloudimg-settings.cfg', CLOUD);
     host.set('/boot/grub/grub.cfg', grubConfig(grubDefault(line) + CLOUD, line));
-    host.set('/boot/grub/grubenv', grubBlock({ saved_entry: '0' }));
+    host.set(GRUB_ENVIRONMENT, grubBlock({ saved_entry: '0' }));
   } else if (loader === 'grub-bls') {
     host.set('/usr/sbin/grubby', '');
     host.set('/boot/grub2/grubenv', grubBlock({ boot_success: '1' }));
@@ -120,7 +120,9 @@ type Program = (host: KernelSimulator, args: readonly string[]) => string | unde
 const put = (host: KernelSimulator, path: string, text: string) =>
   host.putBytes(path, new TextEncoder().encode(text));
 
-function editEnvironment(host: KernelSimulator, args: readonly string[]): undefined {
+export const GRUB_ENVIRONMENT = '/boot/grub/grubenv';
+
+export function editEnvironment(host: KernelSimulator, args: readonly string[]): undefined {
   const [path = '', what, ...words] = args;
   const values = grubEnvironment(host.readText(path) ?? '');
   for (const word of words) {

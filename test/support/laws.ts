@@ -24,6 +24,13 @@ export async function crashed(work: Promise<unknown>): Promise<void> {
   await expect(work).rejects.toBeInstanceOf(Crash);
 }
 
+/** A crash before an operation, one after it, and a full disk. */
+export const crashesAndFullDisk = (at: number): readonly Faults[] => [
+  { crashAt: at, crashAfter: false },
+  { crashAt: at, crashAfter: true },
+  { failAt: at, errno: 'ENOSPC' },
+];
+
 /** Law 3: whatever goes wrong at an operation of an apply, undo leaves the host as it was. Gives the number of cases. */
 export async function undoneAfterFaults(
   host: KernelSimulator,
