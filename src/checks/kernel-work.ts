@@ -4,7 +4,7 @@ import type { Facts } from '../probes/facts.ts';
 import type { Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
 import { defineCoreCheck } from './isolated.ts';
-import { offSetting, unreadSetting } from './setting.ts';
+import { hiddenSettings, offSetting, unreadSetting } from './setting.ts';
 
 const WHY =
   'what the kernel itself does on an isolated CPU stops its poll loop as an interrupt does, again and again';
@@ -134,21 +134,12 @@ function judgeTimers({ tunables, kernel }: Facts): Judgement[] {
   return found;
 }
 
-/** A kernel without the file has not the feature; a file that cannot be read hides it. */
 function judgeUnread(tunables: Facts['tunables']): Judgement[] {
   const { nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration } = tunables;
-  const facts = [nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration];
-  const hidden = facts.filter(({ absent }) => absent !== undefined && absent !== 'missing');
-  if (hidden.length === 0) return [];
-  return [
-    {
-      subject: 'host',
-      result: 'unknown',
-      sentence: 'whether watchdogs and timers of the kernel run on isolated CPUs cannot be read',
-      evidence: hidden.map((fact) => evidence(fact)),
-      ...(hidden.some(({ absent }) => absent === 'denied') ? { remedy: 'run as root' } : {}),
-    },
-  ];
+  return hiddenSettings(
+    [nmiWatchdog, softWatchdog, machineCheckInterval, statInterval, timerMigration],
+    'whether watchdogs and timers of the kernel run on isolated CPUs cannot be read',
+  );
 }
 
 /** Who logs a message prints it, with interrupts off, and a line of 80 characters at 115200 baud takes 7 ms. */

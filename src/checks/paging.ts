@@ -3,7 +3,7 @@ import type { Facts } from '../probes/facts.ts';
 import type { Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
 import { defineCoreCheck } from './isolated.ts';
-import { offSetting } from './setting.ts';
+import { hiddenSettings, offSetting } from './setting.ts';
 
 const WHY =
   'memory that the kernel moves, merges or swaps under a running program stops it with page faults and TLB shootdowns';
@@ -60,18 +60,9 @@ function judgeSwap({ swap }: Facts['numa']): Judgement[] {
   ];
 }
 
-/** A kernel without the file has not the feature; a file that cannot be read hides it. */
 function judgeUnread(tunables: Facts['tunables'], { swap }: Facts['numa']): Judgement[] {
-  const facts = [tunables.transparentHugepage, tunables.ksm, tunables.numaBalancing, swap];
-  const hidden = facts.filter(({ absent }) => absent !== undefined && absent !== 'missing');
-  if (hidden.length === 0) return [];
-  return [
-    {
-      subject: 'host',
-      result: 'unknown',
-      sentence: 'whether the kernel moves, merges or swaps memory cannot be read',
-      evidence: hidden.map((fact) => evidence<unknown>(fact)),
-      ...(hidden.some(({ absent }) => absent === 'denied') ? { remedy: 'run as root' } : {}),
-    },
-  ];
+  return hiddenSettings(
+    [tunables.transparentHugepage, tunables.ksm, tunables.numaBalancing, swap],
+    'whether the kernel moves, merges or swaps memory cannot be read',
+  );
 }

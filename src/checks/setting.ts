@@ -39,3 +39,18 @@ export function unreadSetting<T>(key: string, fact: Fact<T>, sentence: string, r
     remedy,
   };
 }
+
+/** A kernel without the file has not the feature; a file that cannot be read hides it. */
+export function hiddenSettings(facts: readonly Fact<unknown>[], sentence: string): Judgement[] {
+  const hidden = facts.filter(({ absent }) => absent !== undefined && absent !== 'missing');
+  if (hidden.length === 0) return [];
+  return [
+    {
+      subject: 'host',
+      result: 'unknown',
+      sentence,
+      evidence: hidden.map((fact) => evidence(fact)),
+      ...(hidden.some(({ absent }) => absent === 'denied') ? { remedy: 'run as root' } : {}),
+    },
+  ];
+}
