@@ -45,7 +45,8 @@ export const bootArgumentsAction = defineAction({
     const running = facts.kernel.commandLine.value ?? '';
     const isRight = (line: string) => mergeArguments(line, wanted, retired) === line;
     if (loader.absent !== undefined) {
-      if (!isRight(running)) note(`no boot loader is known here; the boot line needs: ${wanted.join(' ')}`);
+      if (!isRight(running))
+        note(`no boot loader is known here; the boot line needs: ${wanted.join(' ')}`, 'unmet');
       return [];
     }
     if (loader.value === 'uki') {
@@ -64,13 +65,13 @@ export const bootArgumentsAction = defineAction({
     if (unchanged && (memory === undefined || memory.arguments.join(' ') === wanted.join(' '))) {
       const missing = lostArguments(running, wanted);
       if (missing.length > 0)
-        note(`in the boot line, and in force from the next boot on: ${missing.join(' ')}`);
+        note(`in the boot line, and in force from the next boot on: ${missing.join(' ')}`, 'unmet');
       return [];
     }
     if (!unchanged && memory !== undefined && memory.arguments.join(' ') === wanted.join(' ')) {
       const why = keptFrom(memory, context, running);
       if (why !== undefined) {
-        note(why);
+        note(why, 'unmet');
         return [];
       }
     }

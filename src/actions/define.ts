@@ -8,6 +8,9 @@ export interface PlanContext {
   readonly profile: ResolvedProfile;
 }
 
+/** `unmet` says that the profile asks for it and that no step brings it. */
+export type Note = (sentence: string, unmet?: 'unmet') => void;
+
 /** What the planner makes a `Change` of: the action's name and the id are put to it. */
 export type Step = Omit<Change, 'id' | 'action'>;
 
@@ -18,7 +21,7 @@ export type Step = Omit<Change, 'id' | 'action'>;
 export interface Action {
   readonly name: string;
   /** Pure. What is already right gives no step. `note` is for what a reader must know although nothing is changed. */
-  plan(context: PlanContext, note: (sentence: string) => void): Step[];
+  plan(context: PlanContext, note: Note): Step[];
   /** Makes `after` true. Throws a ToolError where the kernel refuses; it need not clean up: `revert` does. */
   apply(change: Change, host: Host): Promise<void>;
   /** Reads the host back: undefined when `after` holds, else what is there instead, as a sentence. */

@@ -24,9 +24,12 @@ export function driverAction(sleep: Sleep): Action {
     for (const { found } of waiting) {
       note(
         `${found.address}: waits for the next boot, which turns the IOMMU on; its group and interrupt remapping can be judged only then`,
+        'unmet',
       );
     }
-    const arranged = !persistAction.plan(context, () => {}).some(({ target }) => target === OWN.script);
+    const arranged =
+      waiting.length > 0 &&
+      !persistAction.plan(context, () => {}).some(({ target }) => target === OWN.script);
     return [
       ...moving.flatMap((nic) => {
         const { found, wanted } = nic;

@@ -22,6 +22,7 @@ export const vfCountAction = defineAction({
     for (const { found } of waitingNicsOf(context)) {
       note(
         `${found.address}: its virtual functions are made by "bypass-setup apply" after the next boot, which turns the IOMMU on`,
+        'unmet',
       );
     }
     const steps = physicalNicsOf(context).flatMap(countStep);

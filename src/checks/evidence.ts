@@ -1,6 +1,7 @@
 import { isUserspace } from '../formats/nic-drivers.ts';
 import type { Fact, PciFunction } from '../probes/facts.ts';
 import type { Evidence } from '../report/report.ts';
+import type { Judgement } from './define.ts';
 
 /** What was read, or why there is nothing, beside what would have passed. */
 export function evidence<T>(
@@ -22,6 +23,13 @@ export function evidence<T>(
  */
 export function userspaceNics(functions: Fact<PciFunction[]>): PciFunction[] {
   return (functions.value ?? []).filter((nic) => isUserspace(nic.driver.value));
+}
+
+/** What is judged of NICs when nobody can tell which there are. */
+export function hiddenNics(functions: Fact<PciFunction[]>): Judgement[] {
+  if (functions.absent === undefined || functions.absent === 'missing') return [];
+  const sentence = 'which NICs there are cannot be read';
+  return [{ subject: 'host', result: 'unknown', sentence, evidence: [evidence(functions)] }];
 }
 
 /** Those and what a profile names. */

@@ -3,7 +3,7 @@ import { formatSize } from '../formats/size.ts';
 import type { Facts, HugepagePool, PciFunction } from '../probes/facts.ts';
 import type { Finding } from '../report/report.ts';
 import { defineCheck, type Judgement } from './define.ts';
-import { evidence, userspaceNics } from './evidence.ts';
+import { evidence, hiddenNics, userspaceNics } from './evidence.ts';
 
 const WHY =
   'without free hugepages on its own node a poll-mode driver does not start, or pays a remote memory access per packet';
@@ -25,7 +25,7 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
     ];
   }
   const nics = userspaceNics(facts.pci.networkFunctions);
-  if (nics.length === 0) return [judgeHost(pools.value)];
+  if (nics.length === 0) return [...hiddenNics(facts.pci.networkFunctions), judgeHost(pools.value)];
   return [
     ...nics.map((nic) => judgeNic(nic, pools.value, facts)),
     ...judgeMounts(facts.hugepages.mounts),

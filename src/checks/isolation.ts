@@ -4,7 +4,7 @@ import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
 import type { Fact, Facts } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
 import { evidence } from './evidence.ts';
-import { isolatedCpus } from './isolated.ts';
+import { isolatedCpus, isolationHidden } from './isolated.ts';
 
 const WHY =
   'a poll loop on a CPU that is not isolated is interrupted for tens of microseconds, many times a second';
@@ -102,6 +102,10 @@ function judgeExcess(isolated: readonly number[], { nohzFull, requested }: Facts
 
 /** What is asked for in a control group and cannot be had; the kernel says why in the same file. */
 function judgePartitions({ partitions }: Facts['isolation']): Judgement[] {
+  if (partitions.absent !== undefined && partitions.absent !== 'missing') {
+    const sentence = 'whether a partition of CPUs is in force cannot be read';
+    return [{ subject: 'cpuset', result: 'unknown', sentence, evidence: [evidence(partitions)] }];
+  }
   const invalid = (partitions.value ?? []).filter(({ state }) => /\binvalid\b/.test(state));
   return invalid.map(({ group, cpus, state }) => ({
     subject: group,
@@ -157,6 +161,8 @@ function judgeIsolated(
   const flags = judgeFlags(isolation, isolated, kernel);
   if (flags !== undefined) return flags;
   const seen = [evidence(isolation.isolated), evidence(isolation.cgroup)];
+  if (isolationHidden(isolation))
+    return { subject: 'host', result: 'unknown', sentence: 'isolated CPUs cannot be read', evidence: seen };
   const wanted = parseCpuList(isolation.requested.value?.isolcpus ?? '');
   const lost = subtract(wanted, isolated);
   if (lost.length > 0) {
@@ -175,9 +181,6 @@ function judgeIsolated(
       sentence: `CPUs ${formatCpuList(isolated)} are isolated`,
       evidence: seen,
     };
-  }
-  if (isolation.isolated.absent !== undefined && isolation.isolated.absent !== 'missing') {
-    return { subject: 'host', result: 'unknown', sentence: 'isolated CPUs cannot be read', evidence: seen };
   }
   return {
     subject: 'host',

@@ -1,7 +1,7 @@
 import { BIFURCATED, groupObstacles, SOLARFLARE } from '../formats/nic-drivers.ts';
 import type { Facts, IommuGroup, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
-import { evidence, userspaceNics } from './evidence.ts';
+import { evidence, hiddenNics, userspaceNics } from './evidence.ts';
 import { carriedBy, groupOf } from './nic.ts';
 
 const WHY =
@@ -9,16 +9,11 @@ const WHY =
 
 export const nicDriverCheck = defineCheck('nic-driver', WHY, (facts) => {
   const { networkFunctions } = facts.pci;
-  if (networkFunctions.absent !== undefined) {
-    return [
-      {
-        subject: 'host',
-        result: networkFunctions.absent === 'missing' ? 'fail' : 'unknown',
-        sentence: 'the host shows no PCI device',
-        evidence: [evidence(networkFunctions)],
-      },
-    ];
+  if (networkFunctions.absent === 'missing') {
+    const sentence = 'the host shows no PCI device';
+    return [{ subject: 'host', result: 'fail', sentence, evidence: [evidence(networkFunctions)] }];
   }
+  if (networkFunctions.absent !== undefined) return hiddenNics(networkFunctions);
   const findings = networkFunctions.value.map((nic) => judge(nic, facts));
   const bypass = (nic: PciFunction) => [...BIFURCATED, ...SOLARFLARE].includes(nic.driver.value ?? '');
   if (userspaceNics(networkFunctions).length === 0 && !networkFunctions.value.some(bypass)) {

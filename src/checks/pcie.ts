@@ -1,6 +1,6 @@
 import type { Fact, Facts, PciBridge, PciFunction } from '../probes/facts.ts';
 import { defineCheck, type Judgement } from './define.ts';
-import { dataNics, evidence } from './evidence.ts';
+import { dataNics, evidence, hiddenNics } from './evidence.ts';
 
 const WHY =
   'a link that is narrow, sleeps, splits its reads or repeats packets costs microseconds, and drops packets in bursts';
@@ -17,6 +17,8 @@ export const pcieCheck = defineCheck('pcie', WHY, ({ pci, userspaceIo, machine }
     const sentence = 'what a virtual machine sees of a link is what its hypervisor made up';
     return [{ subject: 'host', result: 'skip', sentence, evidence: [evidence(machine.hypervisor)] }];
   }
+  const hidden = hiddenNics(pci.networkFunctions);
+  if (hidden.length > 0) return hidden;
   const nics = dataNics(pci.networkFunctions, named).filter(
     ({ physicalFunction, maxPayload }) =>
       physicalFunction.absent !== undefined && maxPayload.absent !== 'garbled',

@@ -2,7 +2,7 @@ import { type CpuSet, formatCpuList, intersect, parseCpuList, subtract } from '.
 import { few } from '../formats/few.ts';
 import type { Facts } from '../probes/facts.ts';
 import type { Judgement } from './define.ts';
-import { evidence, userspaceNics } from './evidence.ts';
+import { evidence, hiddenNics, userspaceNics } from './evidence.ts';
 import { defineCoreCheck } from './isolated.ts';
 
 const WHY =
@@ -16,6 +16,7 @@ export const placementCheck = defineCoreCheck('placement', WHY, (facts, isolated
     ...judgeRemainder(facts.cpu, isolated),
     ...judgeSiblings(facts.cpu, isolated),
     ...judgeKinds(facts.cpu, isolated),
+    ...hiddenNics(facts.pci.networkFunctions),
     ...judgeNodes(facts, isolated),
     ...judgeThreads(facts.userspaceIo, isolated),
   ];

@@ -30,6 +30,7 @@ export interface Promised extends Resolution {
 /** What the planner says of one kind of change. */
 interface Planned {
   readonly changes: readonly Change[];
+  readonly unmet: readonly string[];
   readonly refused?: ToolError;
 }
 
@@ -77,6 +78,10 @@ function judge(facts: Facts, promised: Promised, actions: readonly Action[]): Ju
     ...[...refusals.values()]
       .filter(({ message }) => ![...known].some((sentence) => sentence.includes(message)))
       .map((error) => notPlanned(error, file)),
+    ...[...planned.values()]
+      .flatMap(({ unmet }) => unmet)
+      .filter((sentence) => ![...known].some((said) => said.includes(sentence)))
+      .map((sentence) => unmetWish(sentence, file)),
   ];
   return [
     ...nics,
@@ -97,9 +102,11 @@ function judge(facts: Facts, promised: Promised, actions: readonly Action[]): Ju
 
 function plan(action: Action, facts: Facts, { resolved }: Promised): Planned {
   try {
-    return planChanges(facts, resolved, [action]);
+    const unmet: string[] = [];
+    const { changes } = planChanges(facts, resolved, [action], (sentence) => unmet.push(sentence));
+    return { changes, unmet };
   } catch (error) {
-    if (error instanceof ToolError) return { changes: [], refused: error };
+    if (error instanceof ToolError) return { changes: [], unmet: [], refused: error };
     throw error;
   }
 }
@@ -131,18 +138,24 @@ function judgeNic(
 ): Judgement {
   const found = facts.pci.networkFunctions.value?.find(({ address }) => address === nic.address);
   const driver = found?.driver.value;
-  const { changes = [], refused } = planned.get('driver') ?? {};
+  const { changes = [], unmet = [], refused } = planned.get('driver') ?? {};
+  const waits = unmet.find((sentence) => sentence.startsWith(`${nic.address}: `));
   const change = changes.find(({ target }) => target === nic.address);
   const subject = nic.name;
   const here = found === undefined ? nic.address : nameOf(found);
   const moved = found === undefined ? undefined : boundBefore(found, nic, facts);
   const wanted = nic.driver ?? "the kernel's driver";
   const seen = found === undefined ? [] : [evidence(found.driver, wanted)];
-  if (change === undefined && (refused === undefined || nic.driver === null || driver === nic.driver)) {
+  const kept = refused === undefined || nic.driver === null || driver === nic.driver;
+  if (change === undefined && waits === undefined && kept) {
     return { subject, result: 'pass', sentence: `is ${here}, on ${driver ?? 'no driver'}`, evidence: seen };
   }
   const why =
-    change === undefined && refused !== undefined ? `; it cannot be bound now: ${refused.message}` : '';
+    waits !== undefined
+      ? `; ${waits}`
+      : change === undefined && refused !== undefined
+        ? `; it cannot be bound now: ${refused.message}`
+        : '';
   return {
     subject,
     result: 'fail',
@@ -227,6 +240,17 @@ function firstDifference(from: unknown, to: unknown): [value: string, expected: 
 function cut(text: string | undefined): string {
   if (text === undefined) return '(no such line)';
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text || '(empty)';
+}
+
+/** What the planner can only note: nothing that apply does now brings it. */
+function unmetWish(sentence: string, file: string): Judgement {
+  return {
+    subject: 'host',
+    result: 'fail',
+    sentence,
+    evidence: [{ path: file, value: sentence }],
+    remedy: 'as it says: apply alone does not bring it',
+  };
 }
 
 /** Refused is what apply would have to change and cannot; or what nobody can know. */

@@ -1,3 +1,4 @@
+import type { Note } from '../actions/define.ts';
 import { foreignArguments, lostArguments, ownArguments, parseArgument } from '../formats/boot-line.ts';
 import { parseCommandLine, sameName } from '../formats/kernel-cmdline.ts';
 import { OWN } from '../formats/own-files.ts';
@@ -31,11 +32,7 @@ const NEEDS: Readonly<Record<string, string>> = {
 };
 
 /** The arguments that this profile wants of this kernel, in their order. Pure. */
-export function wantedArguments(
-  facts: Facts,
-  profile: ResolvedProfile,
-  note: (sentence: string) => void,
-): string[] {
+export function wantedArguments(facts: Facts, profile: ResolvedProfile, note: Note): string[] {
   const extras = profile.boot?.arguments ?? [];
   const parts = [
     ...coreArguments(profile, facts),
@@ -48,14 +45,17 @@ export function wantedArguments(
   if (!profile.persistent) {
     const missing = lostArguments(facts.kernel.commandLine.value ?? '', wanted);
     if (missing.length > 0)
-      note(`the boot line is left alone, because the profile is not persistent: ${missing.join(' ')}`);
+      note(
+        `the boot line is left alone, because the profile is not persistent: ${missing.join(' ')}`,
+        'unmet',
+      );
     return [];
   }
   for (const sentence of dangersOf(extras)) note(sentence);
   const unknown = unknownArguments(facts);
   return wanted.filter((text) => {
     const why = unknownBecause(text, facts, unknown);
-    if (why !== undefined) note(`${text} is not written to the boot line: ${why}`);
+    if (why !== undefined) note(`${text} is not written to the boot line: ${why}`, 'unmet');
     return why === undefined;
   });
 }

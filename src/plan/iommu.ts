@@ -1,5 +1,5 @@
 import { lostArguments, mergeArguments } from '../formats/boot-line.ts';
-import { parseCommandLine, sameName } from '../formats/kernel-cmdline.ts';
+import { parseCommandLine, valuesOf } from '../formats/kernel-cmdline.ts';
 import type { Facts } from '../probes/facts.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import { bootMemory, iommuArguments, wantedArguments } from './boot-arguments.ts';
@@ -58,11 +58,8 @@ export function iommuToCome(facts: Facts, profile: ResolvedProfile): IommuToCome
  * either from being looked for (arch/x86/kernel/pci-dma.c, iommu_setup).
  */
 function usesIommu(line: string, vendor: string | undefined): boolean {
-  const { parameters, kernelEnd } = parseCommandLine(line);
-  const words = (key: string) =>
-    parameters
-      .slice(0, kernelEnd)
-      .flatMap(({ name, value }) => (sameName(name, key) ? (value ?? '').split(',') : []));
+  const parsed = parseCommandLine(line);
+  const words = (key: string) => valuesOf(parsed, key).flatMap((value) => value.split(','));
   if (words('iommu').includes('off')) return false;
   if (vendor !== 'GenuineIntel') return !words('amd_iommu').includes('off');
   return words('intel_iommu').findLast((word) => word === 'on' || word === 'off') === 'on';

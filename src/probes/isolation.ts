@@ -6,7 +6,7 @@ import { parseColonLines } from '../formats/key-value.ts';
 import type { ReadHost } from '../host/host.ts';
 import { defineProbe } from './define.ts';
 import type { Fact, Facts } from './facts.ts';
-import { absent, attribute, cpuListText, guarded, known, listing, textOrNothing, word } from './read.ts';
+import { absent, attribute, cpuListText, guarded, known, listing, word } from './read.ts';
 
 const CPU = '/sys/devices/system/cpu';
 const CGROUP = '/sys/fs/cgroup';
@@ -40,14 +40,16 @@ export const isolationProbe = defineProbe('isolation', (host) => {
 function partitions(host: ReadHost): Fact<Partition[]> {
   const groups = listing(host, CGROUP, 'no control groups');
   if (groups.absent !== undefined) return groups;
-  const found = groups.value.flatMap((group) => {
+  const found: Partition[] = [];
+  for (const group of groups.value) {
     // Only folders have a dot-less name or the ending of a unit; attributes of the root are cgroup.* and the like.
-    if (!/\.(?:slice|scope|service)$/.test(group) && group.includes('.')) return [];
-    const state = textOrNothing(host, `${CGROUP}/${group}/cpuset.cpus.partition`);
-    if (!state || state === 'member') return [];
+    if (!/\.(?:slice|scope|service)$/.test(group) && group.includes('.')) continue;
+    const state = attribute(host, `${CGROUP}/${group}/cpuset.cpus.partition`, (text) => text);
+    if (state.absent !== undefined && state.absent !== 'missing') return state;
+    if (!state.value || state.value === 'member') continue;
     const cpus = attribute(host, `${CGROUP}/${group}/cpuset.cpus`, cpuListText).value ?? '';
-    return [{ group, cpus, state }];
-  });
+    found.push({ group, cpus, state: state.value });
+  }
   return known(found, CGROUP);
 }
 

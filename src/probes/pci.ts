@@ -37,10 +37,15 @@ export const pciProbe = defineProbe('pci', (host): Facts['pci'] => {
   const devices = listing(host, DEVICES, 'the host has no PCI devices');
   if (devices.absent !== undefined) return { networkFunctions: devices, bridges: [] };
   const memory = readMemory(host);
-  const found = devices.value.filter(isPciAddress).flatMap((address) => {
-    const code = textOrNothing(host, `${DEVICES}/${address}/class`);
-    return code !== undefined && NETWORK_CLASS.test(code) ? [readFunction(host, address, code, memory)] : [];
-  });
+  const found: PciFunction[] = [];
+  for (const address of devices.value.filter(isPciAddress)) {
+    const code = attribute(host, `${DEVICES}/${address}/class`, word);
+    // It may be a NIC.
+    if (code.absent !== undefined && code.absent !== 'missing')
+      return { networkFunctions: code, bridges: [] };
+    if (code.value !== undefined && NETWORK_CLASS.test(code.value))
+      found.push(readFunction(host, address, code.value, memory));
+  }
   const above = [...new Set(found.flatMap(({ upstream }) => upstream))].sort();
   return {
     networkFunctions: known(found, DEVICES),

@@ -101,13 +101,18 @@ function idle(host: ReadHost): Pick<Facts['power'], 'idleStates' | 'idleLimits'>
     const folder = `${CPU}/cpu${cpu}/cpuidle`;
     const numbers = numbered(names(host, folder), 'state');
     if (numbers.length === 0) continue;
-    const states = numbers.map((number) => ({
+    const latencies = numbers.map((number) => attribute(host, `${folder}/state${number}/latency`, natural));
+    const states = numbers.map((number, index) => ({
       name: textOrNothing(host, `${folder}/state${number}/name`) ?? `state${number}`,
-      latency: attribute(host, `${folder}/state${number}/latency`, natural).value ?? 0,
+      latency: latencies[index]?.value ?? 0,
       disabled: isDisabled(host, cpu, number) ?? false,
     }));
     const numberedStates = states.map((state, index) => ({ ...state, number: numbers[index] ?? index }));
-    return { idleStates: known(states, folder), idleLimits: known(idleLimits(host, numberedStates), CPU) };
+    const unread = latencies.find((fact) => fact.absent !== undefined && fact.absent !== 'missing');
+    return {
+      idleStates: known(states, folder),
+      idleLimits: unread?.absent === undefined ? known(idleLimits(host, numberedStates), CPU) : unread,
+    };
   }
   const none = absent('missing', 'the kernel manages no idle states', `${CPU}/cpu0/cpuidle`);
   return { idleStates: none, idleLimits: none };

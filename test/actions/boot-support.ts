@@ -50,8 +50,7 @@ export function bootProfile(
 
 export const CORES = { isolated: '2-3', housekeeping: '0-1' } as const;
 
-/** Somebody starts the host again, with this line. */
-/** GRUB empties next_entry before it boots what it names (00_header). */
+/** Somebody starts the host again, with this line. GRUB empties next_entry before it boots what it names (00_header). */
 export function reboot(host: KernelSimulator, line: string, id = 'boot-two'): void {
   const environment = host.readText(GRUB_ENVIRONMENT) ?? '';
   if (grubEnvironment(environment).has('next_entry'))
