@@ -24,8 +24,10 @@ export const hugepagesCheck = defineCheck('hugepages', WHY, (facts) => {
       },
     ];
   }
+  const hidden = hiddenNics(facts.pci.networkFunctions);
+  if (hidden.length > 0) return hidden;
   const nics = userspaceNics(facts.pci.networkFunctions);
-  if (nics.length === 0) return [...hiddenNics(facts.pci.networkFunctions), judgeHost(pools.value)];
+  if (nics.length === 0) return [judgeHost(pools.value)];
   return [
     ...nics.map((nic) => judgeNic(nic, pools.value, facts)),
     ...judgeMounts(facts.hugepages.mounts),

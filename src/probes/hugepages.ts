@@ -43,9 +43,13 @@ function defaultSize(host: ReadHost): Fact<number> {
 function pools(host: ReadHost): Fact<HugepagePool[]> {
   const nodes = listing(host, NODE, 'no NUMA');
   if (nodes.absent !== undefined && nodes.absent !== 'missing') return nodes;
-  const perNode = numbered(nodes.value ?? [], 'node').flatMap((node) =>
-    poolsIn(host, `${NODE}/node${node}/hugepages`, node),
-  );
+  const perNode: HugepagePool[] = [];
+  for (const node of numbered(nodes.value ?? [], 'node')) {
+    const folder = `${NODE}/node${node}/hugepages`;
+    const sizes = listing(host, folder, 'no hugepages');
+    if (sizes.absent !== undefined && sizes.absent !== 'missing') return sizes;
+    perNode.push(...poolsIn(host, folder, node));
+  }
   if (perNode.length > 0) return known(perNode, NODE);
   const global = poolsIn(host, GLOBAL, null);
   return global.length > 0 ? known(global, GLOBAL) : absent('missing', 'the kernel has no hugepages', GLOBAL);

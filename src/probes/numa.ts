@@ -33,18 +33,21 @@ function nodes(host: ReadHost): Fact<NumaNode[]> {
   if (found.absent !== undefined) return found;
   const ids = numbered(found.value, 'node');
   if (ids.length === 0) return absent('missing', none, NODE);
-  return known(
-    ids.map((id) => readNode(host, id, ids)),
-    NODE,
-  );
+  const nodes: NumaNode[] = [];
+  for (const id of ids) {
+    const cpus = attribute(host, `${NODE}/node${id}/cpulist`, cpuListText);
+    // A node without CPUs is another thing than one whose CPUs are hidden.
+    if (cpus.absent !== undefined && cpus.absent !== 'missing') return cpus;
+    nodes.push(readNode(host, id, ids, cpus.value));
+  }
+  return known(nodes, NODE);
 }
 
-function readNode(host: ReadHost, id: number, ids: readonly number[]): NumaNode {
+function readNode(host: ReadHost, id: number, ids: readonly number[], cpus: string | undefined): NumaNode {
   const folder = `${NODE}/node${id}`;
-  const cpus = attribute(host, `${folder}/cpulist`, cpuListText);
   return {
     id,
-    cpus: cpus.value ?? formatCpuList(numbered(names(host, folder), 'cpu')),
+    cpus: cpus ?? formatCpuList(numbered(names(host, folder), 'cpu')),
     memory: attribute(host, `${folder}/meminfo`, (text) => {
       // "Node 0 MemTotal:   32768 kB"
       const info = parseColonLines(text.replace(/^Node \d+ /gm, ''));

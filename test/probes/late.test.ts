@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { judge, verdictOf } from '../../src/checks/index.ts';
 import { SilentHost, WatchedHost } from '../../src/host/watched-host.ts';
 import { factsSchema } from '../../src/probes/facts.ts';
-import { collect, observations, PROBES } from '../../src/probes/index.ts';
+import { collect, observations, observe, PROBES } from '../../src/probes/index.ts';
 import { readServiceAccount } from '../../src/probes/service-account.ts';
+import type { Finding } from '../../src/report/report.ts';
 import { factsOf, fixtureHost } from '../support/hosts.ts';
 
 const NAMES = PROBES.map(({ name }) => name);
@@ -22,6 +23,24 @@ function withLate(late: readonly (typeof NAMES)[number][]) {
 }
 
 describe('a host that does not answer in time', () => {
+  it('without any one path a ready host gets no word of praise or blame that it had not', () => {
+    const paths = new Set<string>();
+    const judged = (refused: readonly string[]) => {
+      const host = new WatchedHost(fixtureHost('ready-server'), refused, (what) => paths.add(what));
+      return judge(observe(host, () => 0, { quick: true }).facts);
+    };
+    const word = ({ result, check, subject }: Finding) => `${result} ${check} ${subject}`;
+    const had = new Set(judged([]).map(word));
+    expect(paths.size).toBeGreaterThan(500);
+    for (const path of [...paths]) {
+      const words = judged([path]).filter(({ result }) => result === 'pass' || result === 'fail');
+      expect(
+        words.map(word).filter((one) => !had.has(one)),
+        path,
+      ).toEqual([]);
+    }
+  });
+
   it.each(NAMES)('without probe %s nothing is greener, and nothing is said to be wrong', (name) => {
     const facts = withLate([name]);
     expect(factsSchema.safeParse(facts).error?.issues ?? []).toEqual([]);
