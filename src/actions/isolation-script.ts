@@ -65,6 +65,9 @@ moved() {
   [ -n "$left" ] || left=$housekeeping
 }
 
+# A driver that udev still loads spreads its interrupts over all CPUs when it starts (irq_set_affinity_and_hint).
+[ -n "$root" ] || udevadm settle --timeout=30 2>/dev/null || :
+
 last=
 touched=0
 refused=

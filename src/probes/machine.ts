@@ -59,7 +59,10 @@ function microcode(host: ReadHost): Fact<string> {
 /** Of a machine that is not virtual nothing is stolen, and the table with its row of all interrupts is long. */
 function steal(host: ReadHost): Fact<Record<string, number>> {
   const path = '/proc/stat';
-  if (cpuReportsHypervisor(host) !== true) return absent('unsupported', 'not a virtual machine', path);
+  const virtual = cpuReportsHypervisor(host);
+  if (virtual === undefined)
+    return absent('unsupported', 'nobody tells whether it is a virtual machine', path);
+  if (!virtual) return absent('unsupported', 'not a virtual machine', path);
   return attribute(host, path, (text) => {
     // user nice system idle iowait irq softirq steal (Documentation/filesystems/proc.rst).
     const rows = [...text.matchAll(/^cpu(\d+) (.*)$/gm)];

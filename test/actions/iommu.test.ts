@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ACTIONS } from '../../src/actions/index.ts';
+import { judgePromises } from '../../src/checks/promises.ts';
 import { OWN } from '../../src/formats/own-files.ts';
 import { ToolError } from '../../src/host/errors.ts';
 import { factsOf } from '../support/hosts.ts';
@@ -51,6 +53,12 @@ describe('an IOMMU that is off now', () => {
     expect(driverOf(found.host)).toBe('e1000e');
     expect(found.host.readText('/sys/class/net/enp1s0/operstate')?.trim()).toBe('up');
     expect(plan(found).changes).toEqual([]);
+    const promised = { resolved: found.profile, problems: [], file: 'host.yaml' };
+    const promises = judgePromises(factsOf(found.host), promised, ACTIONS);
+    expect(promises.filter(({ result }) => result === 'pass')).toEqual([]);
+    expect(promises.map(({ sentence }) => sentence).join()).toMatch(
+      /on e1000e and not on vfio-pci; .*waits for the next boot.*,in the boot line, and in force from the next boot on: intel_iommu=on iommu=pt/,
+    );
 
     const up = rebooted(found.host, { ...randomOff(), ...random, iommu: true });
     expect(up.readText('/proc/cmdline')).toContain('intel_iommu=on iommu=pt');
@@ -84,6 +92,20 @@ describe('an IOMMU that is off now', () => {
     expect(plan(found).changes.filter(({ effect }) => effect === 'reboot')).toMatchObject([
       { action: 'driver', target: ADDRESS },
     ]);
+  });
+
+  it('[A11] what init gets behind -- turns nothing on', () => {
+    expect(refusal(off({ line: 'quiet -- intel_iommu=on' }, { persistent: false })).text).toContain(
+      'boot with intel_iommu=on iommu=pt',
+    );
+  });
+
+  it('[E14] entries that somebody rewrites in the same boot get it again', async () => {
+    const found = off();
+    const old = found.host.readText('/boot/grub/grub.cfg') ?? '';
+    await applied(found);
+    found.host.replaceFile('/boot/grub/grub.cfg', old);
+    expect(changesOf(found, 'boot-arguments')).toHaveLength(1);
   });
 
   it.each<[string, Partial<Boot>, string]>([

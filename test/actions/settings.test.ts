@@ -111,8 +111,11 @@ describe('interrupts', () => {
     await applyAll(of(plan(on, wish).changes, 'irq-affinity'), on, begun);
     on.write('/proc/sys/kernel/random/boot_id', '7');
     on.write('/proc/irq/20/smp_affinity_list', '1');
+    // What the unit of that boot was refused.
+    on.putBytes('/run/bypass-setup/refused/irq-affinity', new TextEncoder().encode('20 EIO\n'));
     expect(await revertAll(begun, on)).toEqual([]);
     expect(on.readText('/proc/irq/20/smp_affinity_list')).toBe('1\n');
+    expect(on.readText('/run/bypass-setup/refused/irq-affinity')).toBeUndefined();
   });
 
   it('are left alone where the profile says so, with irqbalance, steering and the default', () => {
@@ -184,6 +187,15 @@ describe('attributes', () => {
     await applyAll(changes, on, []);
     const again = plan(on, { power: 'auto', persistent: false });
     expect(again).toEqual({ changes: [], notes: [`aspm: the kernel refuses to change ${ASPM} (EPERM)`] });
+  });
+
+  it('[G5] a watchdog that the profile wants comes on, although both were off and looked at', async () => {
+    const paths = ['nmi_watchdog', 'soft_watchdog'].map((name) => `/proc/sys/kernel/${name}`);
+    const on = host({ present: paths });
+    for (const path of paths) on.write(path, '0');
+    const { changes } = plan(on, { tunables: { 'soft-watchdog': 1 }, persistent: false });
+    await applyAll(changes, on, []);
+    expect(paths.map((path) => on.readText(path))).toEqual(['0\n', '1\n']);
   });
 
   it('[G8] one that the profile names has to be taken', async () => {

@@ -29,6 +29,7 @@ test('[H11] kill -9 at the lines of the journal, then the next start: x or appli
     );
     // Past the last one it ends by itself.
     if (killed.code === 0) break;
+    expect(killed.code, killed.stdout + killed.stderr).toBe(137);
     points++;
     say(`killed at fsync ${line}`);
     const undo = await tool(machine(), 'undo');
