@@ -378,3 +378,40 @@ function groupsOf(address: string): string[] {
   const zeros = new Array<string>(8 - before.length - after.length).fill('0');
   return [...before, ...zeros, ...after].map((group) => group.padStart(4, '0'));
 }
+
+/** The processor as the kernel describes it, and its clock. */
+export function addXeon(host: HostBuilder, model: string): void {
+  host.set(
+    '/proc/cpuinfo',
+    [
+      'processor\t: 0',
+      'vendor_id\t: GenuineIntel',
+      `model name\t: ${model}`,
+      'microcode\t: 0xd0003d1',
+      'flags\t\t: fpu msr apic constant_tsc aperfmperf x2apic nonstop_tsc pdpe1gb hwp tsc_known_freq',
+      '',
+    ].join('\n'),
+  );
+  host.lines('/sys/devices/system/clocksource/clocksource0', {
+    current_clocksource: 'tsc',
+    available_clocksource: 'tsc hpet acpi_pm ',
+  });
+  host.lines('/sys/devices/system/machinecheck/machinecheck0', { check_interval: 300 });
+}
+
+export function addIommuUnits(host: HostBuilder, units: readonly string[]): void {
+  for (const unit of units) {
+    host.link(`/sys/class/iommu/${unit}`, `/sys/devices/virtual/iommu/${unit}`);
+    host.set(`/sys/devices/virtual/iommu/${unit}`, 'a folder');
+  }
+}
+
+/** Of who looks: root, logged in. */
+export function addLogin(host: HostBuilder): void {
+  host.lines('/proc/self', {
+    cgroup: '0::/user.slice/user-0.slice/session-3.scope',
+    limits:
+      'Limit                     Soft Limit           Hard Limit           Units\n' +
+      'Max locked memory         unlimited            unlimited            bytes',
+  });
+}

@@ -9,9 +9,12 @@ import {
   addCpus,
   addInterface,
   addInterrupts,
+  addIommuUnits,
+  addLogin,
   addNode,
   addPci,
   addSockets,
+  addXeon,
   configSpace,
   HostBuilder,
   smbiosTable,
@@ -208,22 +211,7 @@ function addProcessors(host: HostBuilder): void {
       energy_performance_available_preferences: 'default performance balance_performance power',
     });
   }
-  host.set(
-    '/proc/cpuinfo',
-    [
-      'processor\t: 0',
-      'vendor_id\t: GenuineIntel',
-      'model name\t: Intel(R) Xeon(R) Silver 4309Y CPU @ 2.80GHz',
-      'microcode\t: 0xd0003d1',
-      'flags\t\t: fpu msr apic constant_tsc aperfmperf x2apic nonstop_tsc pdpe1gb hwp tsc_known_freq',
-      '',
-    ].join('\n'),
-  );
-  host.lines('/sys/devices/system/clocksource/clocksource0', {
-    current_clocksource: 'tsc',
-    available_clocksource: 'tsc hpet acpi_pm ',
-  });
-  host.lines('/sys/devices/system/machinecheck/machinecheck0', { check_interval: 300 });
+  addXeon(host, 'Intel(R) Xeon(R) Silver 4309Y CPU @ 2.80GHz');
   host.lines('/sys/devices/virtual/workqueue', { cpumask: 'ffff', 'writeback/cpumask': 'ffff' });
   host.lines('/proc/1', { status: 'Name:\tsystemd\nCpus_allowed_list:\t0-15' });
   host.lines('/proc/irq', { default_smp_affinity: 'ffff' });
@@ -267,12 +255,7 @@ function addMemory(host: HostBuilder): void {
       '',
     ].join('\n'),
   );
-  host.lines('/proc/self', {
-    cgroup: '0::/user.slice/user-0.slice/session-3.scope',
-    limits:
-      'Limit                     Soft Limit           Hard Limit           Units\n' +
-      'Max locked memory         unlimited            unlimited            bytes',
-  });
+  addLogin(host);
   host.lines('/sys/kernel/mm', {
     'transparent_hugepage/enabled': 'always [madvise] never',
     'ksm/run': 0,
@@ -293,10 +276,7 @@ function addMemory(host: HostBuilder): void {
 }
 
 function addNics(host: HostBuilder): void {
-  for (const unit of ['dmar0', 'dmar1']) {
-    host.link(`/sys/class/iommu/${unit}`, `/sys/devices/virtual/iommu/${unit}`);
-    host.set(`/sys/devices/virtual/iommu/${unit}`, 'a folder');
-  }
+  addIommuUnits(host, ['dmar0', 'dmar1']);
   host.lines('/sys/module/pcie_aspm/parameters', {
     policy: '[default] performance powersave powersupersave ',
   });

@@ -2,9 +2,12 @@ import {
   addCpus,
   addInterface,
   addInterrupts,
+  addIommuUnits,
+  addLogin,
   addNode,
   addPci,
   addSockets,
+  addXeon,
   configSpace,
   HostBuilder,
   linkVirtualFunction,
@@ -186,22 +189,7 @@ function addProcessors(host: HostBuilder): void {
       energy_performance_preference: 'performance',
     });
   }
-  host.set(
-    '/proc/cpuinfo',
-    [
-      'processor\t: 0',
-      'vendor_id\t: GenuineIntel',
-      'model name\t: Intel(R) Xeon(R) Gold 6326 CPU @ 2.90GHz',
-      'microcode\t: 0xd0003d1',
-      'flags\t\t: fpu msr apic constant_tsc aperfmperf x2apic nonstop_tsc pdpe1gb hwp tsc_known_freq',
-      '',
-    ].join('\n'),
-  );
-  host.lines('/sys/devices/system/clocksource/clocksource0', {
-    current_clocksource: 'tsc',
-    available_clocksource: 'tsc hpet acpi_pm ',
-  });
-  host.lines('/sys/devices/system/machinecheck/machinecheck0', { check_interval: 300 });
+  addXeon(host, 'Intel(R) Xeon(R) Gold 6326 CPU @ 2.90GHz');
   host.lines('/sys/devices/virtual/workqueue', { cpumask: '0001ffff,0001ffff' });
   host.lines('/proc/1', { status: 'Name:\tsystemd\nCpus_allowed_list:\t0-16,32-48' });
   host.lines('/proc/irq', { default_smp_affinity: '0001ffff,0001ffff' });
@@ -253,12 +241,7 @@ function addMemory(host: HostBuilder): void {
       '',
     ].join('\n'),
   );
-  host.lines('/proc/self', {
-    cgroup: '0::/user.slice/user-0.slice/session-3.scope',
-    limits:
-      'Limit                     Soft Limit           Hard Limit           Units\n' +
-      'Max locked memory         unlimited            unlimited            bytes',
-  });
+  addLogin(host);
   host.lines('/sys/fs/cgroup/user.slice/user-0.slice/session-3.scope', {
     'hugetlb.1GB.max': 'max',
     'hugetlb.2MB.max': '1073741824',
@@ -280,10 +263,7 @@ function addMemory(host: HostBuilder): void {
 }
 
 function addNics(host: HostBuilder): void {
-  for (const unit of ['dmar0', 'dmar1']) {
-    host.link(`/sys/class/iommu/${unit}`, `/sys/devices/virtual/iommu/${unit}`);
-    host.set(`/sys/devices/virtual/iommu/${unit}`, 'a folder');
-  }
+  addIommuUnits(host, ['dmar0', 'dmar1']);
   host.lines('/sys/module/pcie_aspm/parameters', {
     policy: '[default] performance powersave powersupersave ',
   });
