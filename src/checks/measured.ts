@@ -227,8 +227,8 @@ type Answer = Pick<Finding, 'result' | 'sentence' | 'evidence' | 'remedy'>;
 
 function frequencyOf({ core, clock }: CoreRun, { hypervisor }: MeasuredHost): Answer {
   const { throttles, scalingFrequencyKhz } = core;
-  if (throttles !== undefined && throttles.core + throttles.package > 0) {
-    const value = `core ${throttles.core}, package ${throttles.package}`;
+  if ((throttles?.core ?? 0) + (throttles?.package ?? 0) > 0) {
+    const value = `core ${throttles?.core ?? 'not known'}, package ${throttles?.package ?? 'not known'}`;
     return {
       result: 'fail',
       sentence: 'was slowed down for heat or power while it was measured',

@@ -3,7 +3,7 @@ import { judge } from '../checks/index.ts';
 import { judgePromises } from '../checks/promises.ts';
 import type { Look } from '../probes/define.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
-import { resolve } from '../profile/resolve.ts';
+import { type Resolution, resolve } from '../profile/resolve.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
@@ -21,6 +21,8 @@ interface Judged {
   readonly findings: Finding[];
   /** Where --user or the profile names one. */
   readonly account?: ServiceAccount;
+  /** Of the profile. */
+  readonly resolution?: Resolution;
 }
 
 /** As closely as the findings need it, and no closer: `check` is to be fast. */
@@ -30,7 +32,8 @@ export function lookFor({ profile }: Asked): Look {
 
 /** All that `check` says of a host: what its state alone shows, what a profile promises, what an account may do. */
 export async function findingsOf(sight: Sight, facts: Facts, { profile, user }: Asked): Promise<Judged> {
-  const promised = profile && { file: profile.file, ...resolve(profile.profile, facts) };
+  const resolution = profile && resolve(profile.profile, facts);
+  const promised = profile && resolution && { file: profile.file, ...resolution };
   const whole = promised?.problems.length === 0 ? promised.resolved : undefined;
   const asUser = await lookAsUser(sight, facts, { user, service: profile?.profile.service, resolved: whole });
   return {
@@ -41,6 +44,7 @@ export async function findingsOf(sight: Sight, facts: Facts, { profile, user }: 
       ...sight.findings(),
     ],
     ...(asUser === undefined ? {} : { account: asUser.account }),
+    ...(resolution === undefined ? {} : { resolution }),
   };
 }
 

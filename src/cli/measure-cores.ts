@@ -11,7 +11,7 @@ import { cannotRun, type MeasureRun, tolerable } from './measure-run.ts';
  * Poll loops that run at once. Side by side, because so they share caches, memory and the power budget as in production,
  * and the whole takes as long as one; each holds some 130 MiB, so a host with more CPUs has them measured in turn.
  */
-const SIDE_BY_SIDE = 16;
+export const SIDE_BY_SIDE = 16;
 
 /** The poll loop alone on each CPU that is meant for one. */
 export async function measureCores(

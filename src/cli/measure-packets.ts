@@ -1,12 +1,10 @@
 import { judgeCore } from '../checks/measured.ts';
 import { subtract, union } from '../formats/cpu-list.ts';
-import { BIFURCATED } from '../formats/nic-drivers.ts';
+import { RESULT_OF } from '../formats/verdict.ts';
 import { EXIT, ToolError } from '../host/errors.ts';
 import type { ValidateOptions } from '../native/client.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { usableCpus } from '../native/poll-cpu.ts';
-import type { Facts } from '../probes/facts.ts';
-import { observe } from '../probes/index.ts';
 import type { ResolvedNic } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
@@ -14,10 +12,9 @@ import { driveValidator } from './drive-validator.ts';
 import { mayOpen } from './may-open.ts';
 import { cannotRun, type MeasureRun, type Outcome, tolerable } from './measure-run.ts';
 import { preflight } from './port-preflight.ts';
-import { milliseconds } from './stdio.ts';
+import { userspaceFunctions } from './service-account.ts';
 
 const WHY = 'a host that is set up and does not carry packets is not ready';
-const RESULT = { ready: 'pass', 'not-ready': 'fail', 'cannot-know': 'unknown' } as const;
 
 type Answer = Pick<Finding, 'result' | 'sentence' | 'evidence' | 'remedy'>;
 
@@ -63,7 +60,7 @@ function packetsAndGaps(
   { cpus, measuredHost }: Pick<MeasureRun, 'cpus' | 'measuredHost'>,
 ): Answer {
   const packets = {
-    result: RESULT[result.verdict],
+    result: RESULT_OF[result.verdict],
     sentence,
     evidence: result.reasons.map((reason) => ({ path: `validate ${result.port.driver}`, value: reason })),
   };
@@ -84,15 +81,11 @@ export async function driveNics(run: MeasureRun): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const nic of run.resolved?.nics ?? []) {
     if (nic.stack !== 'dpdk') continue;
-    if (nic.driver !== null) outcomes.push(await driveNic(nic, run));
-    else if (isBifurcated(nic, run.facts)) outcomes.push(leftAlone(nic));
+    const functions = userspaceFunctions(nic, run.facts);
+    if (functions.length === 0) outcomes.push(leftAlone(nic));
+    for (const address of functions) outcomes.push(await driveNic({ name: nic.name, address }, run));
   }
   return outcomes;
-}
-
-function isBifurcated({ address }: ResolvedNic, facts: Facts): boolean {
-  const now = facts.pci.networkFunctions.value?.find((nic) => nic.address === address);
-  return BIFURCATED.includes(now?.driver.value ?? '');
 }
 
 /** Any number of processes may open such a NIC, and one more would take packets from the one that trades. */
@@ -111,20 +104,23 @@ function leftAlone(nic: ResolvedNic): Outcome {
 }
 
 /** Which NIC the address of the profile is for. */
-function addressFor({ name }: ResolvedNic, profile: Profile | undefined): string | undefined {
+function addressFor({ name }: Driven, profile: Profile | undefined): string | undefined {
   const others = profile?.nics.filter(({ role }) => role !== 'control') ?? [];
   const chosen = profile?.validate?.nic ?? (others.length === 1 ? others[0]?.name : undefined);
   return chosen === name ? profile?.validate?.address : undefined;
 }
 
-async function driveNic(nic: ResolvedNic, run: MeasureRun): Promise<Outcome> {
+/** A NIC of the profile, or a virtual function of one. */
+type Driven = Pick<ResolvedNic, 'name' | 'address'>;
+
+async function driveNic(nic: Driven, run: MeasureRun): Promise<Outcome> {
   const { profile, cpus, inUse, pollCpus, seconds, gapLimitNs, context } = run;
   const heading = { check: 'data-path', subject: nic.address, why: WHY };
   const address = addressFor(nic, profile);
   try {
     const { allowed, isolated } = usableCpus();
     // Anew: a process may have taken it while the CPUs were measured.
-    const { facts } = observe(run.host, milliseconds, { quick: true });
+    const { facts } = await run.sight.observe();
     const { port, cpu } = preflight(facts, {
       pci: nic.address,
       cpu: address === undefined ? undefined : plannedCpu(run),
@@ -160,8 +156,10 @@ export function describeNic(
 }
 
 /** A NIC that another process has, or that this user may not open, is not known to be wrong. */
-function notDriven(nic: ResolvedNic, error: ToolError): Answer {
-  const unknown = ['NIC_IN_USE', 'NOT_PRIVILEGED'].includes(error.code) || error.exitCode === EXIT.unexpected;
+function notDriven(nic: Driven, error: ToolError): Answer {
+  const unknown =
+    ['NIC_IN_USE', 'NOT_PRIVILEGED', 'CPU_NOT_ALLOWED'].includes(error.code) ||
+    error.exitCode === EXIT.unexpected;
   return {
     result: unknown ? 'unknown' : 'fail',
     sentence: `${nic.name}: not touched: ${error.message}`,

@@ -4,16 +4,22 @@ import { ToolError } from '../host/errors.ts';
 import type { ReadHost } from '../host/host.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import type { Facts } from '../probes/facts.ts';
+import type { Resolution } from '../profile/resolve.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
 import type { Context } from './context.ts';
+import type { Sight } from './sight.ts';
 
 export interface MeasureRequest {
   readonly seconds: number;
   readonly host: ReadHost;
+  /** Looks again, and within the time that there is. */
+  readonly sight: Sight;
   readonly facts: Facts;
   readonly profile: Profile | undefined;
+  /** What became of the profile on this host. */
+  readonly resolution: Resolution | undefined;
   /** What --cpu says. */
   readonly cpu: string | undefined;
 }

@@ -1,16 +1,17 @@
+import { evidence } from '../checks/evidence.ts';
+import { isolationHidden } from '../checks/isolated.ts';
 import { attributionOf, DEFAULT_GAP_LIMIT_NS, named } from '../checks/measured.ts';
 import { type CpuSet, formatCpuList, union } from '../formats/cpu-list.ts';
 import { parseShortTime } from '../formats/duration.ts';
-import { ToolError } from '../host/errors.ts';
 import type { ValidateResult } from '../native/messages.ts';
 import { keepOff, type Supervisor } from '../native/supervisor.ts';
 import type { Facts } from '../probes/facts.ts';
-import { resolveProfile } from '../profile/resolve.ts';
+import type { Unresolved } from '../profile/problem.ts';
 import type { ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { CheckReport, Finding, Measurement } from '../report/report.ts';
 import type { Context } from './context.ts';
-import { measureCores } from './measure-cores.ts';
+import { measureCores, SIDE_BY_SIDE } from './measure-cores.ts';
 import { driveNics, driveWire } from './measure-packets.ts';
 import type { MeasureRequest, MeasureRun, Outcome } from './measure-run.ts';
 import { chooseMeasured } from './measured-cpus.ts';
@@ -20,7 +21,7 @@ export interface Measured extends Pick<CheckReport, 'validation' | 'measurement'
 }
 
 /** What stands in its place when there is no time left for it. */
-export function noTimeFor(seconds: number): Finding {
+function noTimeFor(seconds: number): Finding {
   return {
     check: 'core',
     subject: 'host',
@@ -38,8 +39,11 @@ export function noTimeFor(seconds: number): Finding {
  */
 export async function measure(request: MeasureRequest, context: Context): Promise<Measured> {
   const { facts, profile } = request;
-  const { resolved, problem } = resolve(profile, facts);
+  const { problems = [] } = request.resolution ?? {};
+  const resolved = problems.length === 0 ? request.resolution?.resolved : undefined;
   const { cpus, inUse } = await chooseMeasured(request.cpu, facts, resolved, request.host);
+  if (1000 * needed(request, cpus, resolved) > request.sight.left())
+    return { findings: [noTimeFor(request.seconds)] };
   const pollCpus = union(cpus, inUse);
   const supervisor = await keepOff(pollCpus);
   try {
@@ -63,8 +67,8 @@ export async function measure(request: MeasureRequest, context: Context): Promis
     const wire = driven ? undefined : await driveWire(run);
     return {
       findings: [
-        ...problem,
-        ...notMeasured(cpus, inUse),
+        ...unresolved(problems),
+        ...notMeasured(cpus, inUse, facts, resolved),
         ...cores.findings,
         ...ports.map(({ finding }) => finding),
         ...(wire === undefined ? [] : [wire.finding]),
@@ -82,29 +86,32 @@ function parseGapLimit(profile: Profile | undefined): number {
   return text === undefined ? DEFAULT_GAP_LIMIT_NS : parseShortTime(text);
 }
 
-function resolve(
-  profile: Profile | undefined,
-  facts: Facts,
-): { resolved: ResolvedProfile | undefined; problem: Finding[] } {
-  if (profile === undefined) return { resolved: undefined, problem: [] };
-  try {
-    return { resolved: resolveProfile(profile, facts), problem: [] };
-  } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    const problem: Finding = {
+function unresolved(problems: readonly Unresolved[]): Finding[] {
+  if (problems.length === 0) return [];
+  return [
+    {
       check: 'core',
       subject: 'profile',
       result: 'unknown',
       sentence: 'its CPUs and NICs cannot be measured, because this host cannot give what it asks for',
-      evidence: [{ path: error.subject ?? 'profile', value: error.message }],
+      evidence: problems.map(({ subject, sentence }) => ({ path: subject, value: sentence })),
       why: 'what was planned and what is measured must be the same',
-      ...(error.hint === undefined ? {} : { remedy: error.hint }),
-    };
-    return { resolved: undefined, problem: [problem] };
-  }
+    },
+  ];
 }
 
-function notMeasured(cpus: CpuSet, inUse: CpuSet): Finding[] {
+/** Seconds: the CPUs in rounds, then each NIC, then the veth pair. */
+function needed({ seconds }: MeasureRequest, cpus: CpuSet, resolved: ResolvedProfile | undefined): number {
+  const nics = resolved?.nics.filter(({ stack }) => stack === 'dpdk') ?? [];
+  return seconds * (Math.ceil(cpus.length / SIDE_BY_SIDE) + nics.length + 1);
+}
+
+function notMeasured(
+  cpus: CpuSet,
+  inUse: CpuSet,
+  { isolation }: Facts,
+  resolved: ResolvedProfile | undefined,
+): Finding[] {
   const heading = { check: 'core', why: 'a CPU that was not measured may disturb its poll loop at any time' };
   if (inUse.length > 0) {
     return [
@@ -113,13 +120,27 @@ function notMeasured(cpus: CpuSet, inUse: CpuSet): Finding[] {
         subject: named(inUse),
         result: 'unknown',
         sentence:
-          'in use, and not measured: a loop beside it would take half of the CPU from what runs there',
-        evidence: [{ path: '/proc/stat', value: 'busy', expected: 'idle' }],
+          'in use, or not known to be idle, and not measured: a loop beside it would take half of the CPU from what runs there',
+        evidence: [{ path: '/proc/stat', value: 'not known to be idle', expected: 'idle' }],
         remedy: `stop what runs there, or measure anyway with --cpu ${formatCpuList(inUse)}`,
       },
     ];
   }
   if (cpus.length > 0) return [];
+  if (resolved?.cores !== undefined) {
+    const sentence = 'none of the CPUs that the profile plans is online, so none was measured';
+    const evidence = [{ path: '/sys/devices/system/cpu/online', value: 'without them' }];
+    return [
+      { ...heading, subject: `CPUs ${resolved.cores.isolated}`, result: 'unknown', sentence, evidence },
+    ];
+  }
+  if (isolationHidden(isolation)) {
+    const sentence =
+      'which CPUs are isolated cannot be read, so none was measured; --cpu names one all the same';
+    return [
+      { ...heading, subject: 'host', result: 'unknown', sentence, evidence: [evidence(isolation.isolated)] },
+    ];
+  }
   return [
     {
       ...heading,

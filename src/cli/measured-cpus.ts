@@ -13,7 +13,7 @@ const LOOK_MS = 200;
 
 export interface MeasuredCpus {
   readonly cpus: CpuSet;
-  /** Those that something is using: a loop beside it would take half of the CPU away from that. */
+  /** Those that something uses, or that nobody knows to be idle: a loop beside it would take half of the CPU away from that. */
   readonly inUse: CpuSet;
 }
 
@@ -34,7 +34,7 @@ export async function chooseMeasured(
   const before = host.readText('/proc/stat') ?? '';
   await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   const after = host.readText('/proc/stat') ?? '';
-  const inUse = cpus.filter((cpu) => (busyShare(before, after, cpu) ?? 0) > IN_USE);
+  const inUse = cpus.filter((cpu) => (busyShare(before, after, cpu) ?? 1) > IN_USE);
   return { cpus: subtract(cpus, inUse), inUse };
 }
 

@@ -108,6 +108,15 @@ function nicsLike(typed: string, all: readonly PciFunction[]): string {
 
 function checkDriver(nic: PciFunction, facts: Facts): void {
   const driver = nic.driver.value;
+  if (driver === undefined && nic.driver.absent !== 'missing') {
+    throw refusal(
+      nic,
+      'DRIVER_UNKNOWN',
+      EXIT.unexpected,
+      `which driver has it cannot be read: ${nic.driver.reason}`,
+      'run as root, and see the kernel log',
+    );
+  }
   if (driver === undefined) {
     throw refusal(
       nic,

@@ -1,6 +1,6 @@
 import { type Duty, judgeServiceAccount } from '../checks/service-account.ts';
 import type { Facts, ServiceAccount } from '../probes/facts.ts';
-import type { ResolvedProfile } from '../profile/resolved.ts';
+import type { ResolvedNic, ResolvedProfile } from '../profile/resolved.ts';
 import type { Profile } from '../profile/schema.ts';
 import type { Finding } from '../report/report.ts';
 import type { Sight } from './sight.ts';
@@ -32,18 +32,20 @@ export async function lookAsUser(
   return { account, findings: judgeServiceAccount(facts, account, duty) };
 }
 
-function dutyOf({ nics, hugepages, cores }: ResolvedProfile, { pci }: Facts): Omit<Duty, 'user' | 'unit'> {
-  const addresses = nics.flatMap(({ address, driver, vfs }) => {
-    const functions = pci.networkFunctions.value?.find((nic) => nic.address === address)?.virtualFunctions;
-    const bound = (vfs ?? []).filter((vf) => vf.driver !== null);
-    return [
-      ...(driver === null ? [] : [address]),
-      // As the kernel names it while it has no address.
-      ...bound.map(({ index }) => functions?.[index] ?? `${address}/virtfn${index}`),
-    ];
-  });
+/** The addresses that leave the kernel for the application: of the NIC, of its virtual functions. */
+export function userspaceFunctions({ address, driver, vfs }: ResolvedNic, { pci }: Facts): string[] {
+  const functions = pci.networkFunctions.value?.find((nic) => nic.address === address)?.virtualFunctions;
+  const bound = (vfs ?? []).filter((vf) => vf.driver !== null);
+  return [
+    ...(driver === null ? [] : [address]),
+    // As the kernel names it while it has no address.
+    ...bound.map(({ index }) => functions?.[index] ?? `${address}/virtfn${index}`),
+  ];
+}
+
+function dutyOf({ nics, hugepages, cores }: ResolvedProfile, facts: Facts): Omit<Duty, 'user' | 'unit'> {
   return {
-    nics: addresses,
+    nics: nics.flatMap((nic) => userspaceFunctions(nic, facts)),
     ...(hugepages.length === 0 ? {} : { hugepages }),
     ...(cores === undefined ? {} : { isolated: cores.isolated }),
   };

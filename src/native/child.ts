@@ -167,7 +167,7 @@ function watchChild(child: ChildProcess, { page, config, signal, onTick, onWaiti
       measuringSince ??= now;
       onTick();
     }
-    if (words.state < STATE.measuring && now - started > startMs) {
+    if (words.state < STATE.waiting && now - started > startMs) {
       giveUp(`the validator did not start within ${startMs / 1000} s`);
     } else if (now - alive > SILENCE_MS) {
       giveUp(`the poll loop gave no sign of life for ${SILENCE_MS / 1000} s`);

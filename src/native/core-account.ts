@@ -56,7 +56,7 @@ export interface CoreAccount {
   stealTicks?: number;
   waitNs?: number;
   migrations?: number;
-  throttles?: { core: number; package: number };
+  throttles?: { core?: number; package?: number };
   scalingFrequencyKhz?: number;
   counters: Record<string, CounterDelta>;
 }
@@ -73,9 +73,10 @@ function rowDeltas(before: string, after: string, cpu: number): RowDelta[] | und
 
 function counterDelta(
   from: string,
-  before: string | number = '0',
-  after: string | number = '0',
+  before: string | number | undefined,
+  after: string | number | undefined,
 ): CounterDelta {
+  if (before === undefined || after === undefined) return { from, absent: 'was not read' };
   for (const value of [before, after])
     if (typeof value === 'number') return { from, absent: getSystemErrorName(value) };
   return { from, delta: Number(BigInt(after) - BigInt(before)) };
@@ -111,7 +112,12 @@ export function coreAccount(
     ),
     ...known('waitNs', difference('schedstat', threadWaitNs)),
     ...known('migrations', difference('sched', threadMigrations)),
-    ...(core === undefined || ofPackage === undefined ? {} : { throttles: { core, package: ofPackage } }),
+    ...known(
+      'throttles',
+      core === undefined && ofPackage === undefined
+        ? undefined
+        : { ...known('core', core), ...known('package', ofPackage) },
+    ),
     ...known('scalingFrequencyKhz', wholeNumber(text(after, 'frequency'))),
     counters: Object.fromEntries(
       counters.map(({ name, from }, i) => [name, counterDelta(from, before.counters[i], after.counters[i])]),

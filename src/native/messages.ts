@@ -62,7 +62,7 @@ const account = z.object({
     .describe('Nanoseconds in which the poll thread could run and another thread did (/proc/TID/schedstat)'),
   migrations: count.optional().describe('Times it was moved to another CPU (/proc/TID/sched)'),
   throttles: z
-    .object({ core: z.int(), package: z.int() })
+    .object({ core: z.int().optional(), package: z.int().optional() })
     .optional()
     .describe('Times the processor slowed down for heat (cpuN/thermal_throttle/*_throttle_count)'),
   scalingFrequencyKhz: count

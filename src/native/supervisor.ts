@@ -28,7 +28,8 @@ export async function keepOff(pollCpus: CpuSet): Promise<Supervisor> {
 function supervisor(cpus: CpuSet, pollCpus: CpuSet): Supervisor {
   return {
     cpus: formatCpuList(cpus),
-    apart: intersect(cpus, pollCpus).length === 0,
+    // Without any it could not be read.
+    apart: cpus.length > 0 && intersect(cpus, pollCpus).length === 0,
     restore: async () => undefined,
   };
 }

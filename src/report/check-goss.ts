@@ -15,7 +15,8 @@ export function renderGoss({ check }: FullReport): string {
   const files = new Map<string, { title: string; patterns: string[] }>();
   const elsewhere: string[] = [];
   for (const finding of check.findings) {
-    if (finding.result === 'skip') continue;
+    // A warning stops nobody from being ready.
+    if (finding.result === 'skip' || finding.result === 'warn') continue;
     const expected = finding.evidence.filter((entry) => entry.expected !== undefined);
     const own = expected.filter((entry) => patternsOf(entry).length > 0);
     for (const entry of own) {

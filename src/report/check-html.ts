@@ -1,4 +1,5 @@
 import { few } from '../formats/few.ts';
+import { RESULT_OF } from '../formats/verdict.ts';
 import { renderCore, renderGaps } from './html-gaps.ts';
 import { renderHostMap } from './html-host-map.ts';
 import { STYLE } from './html-style.ts';
@@ -12,11 +13,6 @@ const TITLE: Readonly<Record<Verdict, string>> = {
   ready: 'Ready',
   'not-ready': 'Not ready',
   'cannot-know': 'Cannot know',
-};
-const TONE: Readonly<Record<Verdict, Finding['result']>> = {
-  ready: 'pass',
-  'not-ready': 'fail',
-  'cannot-know': 'unknown',
 };
 /** As many as the first look can hold. */
 const FIRST = 5;
@@ -46,7 +42,7 @@ ${markup`<title>${TITLE[check.verdict]}: ${host} – bypass-setup</title>`.text}
 ${
   markup`<body>
 <header>
-<div class="verdict" style="--tone: var(--${TONE[check.verdict]})">
+<div class="verdict" style="--tone: var(--${RESULT_OF[check.verdict]})">
 <h1>${TITLE[check.verdict]}</h1>
 <p class="host">${host}</p>
 ${machineLines(facts).map((line) => markup`<p class="quiet">${line}</p>`)}
@@ -56,7 +52,7 @@ ${troubles(ordered)}</div>
 </header>
 <main>
 ${drift.length === 0 ? [] : [section('Before and now', renderDrift(drift))]}
-${section('Host', renderHostMap(facts, check.validation?.core.cpu))}
+${section('Host', renderHostMap(facts, pollCpusOf(check)))}
 ${section('Findings', renderFindings(ordered))}
 ${measured(check)}
 ${section('Settings', renderSettings(settingRows(facts)))}
@@ -111,6 +107,15 @@ function section(title: string, body: Markup): Markup {
 ${body}
 </section>
 `;
+}
+
+function pollCpusOf({ validation, measurement }: FullReport['check']): number[] {
+  const runs = [
+    ...(measurement?.cores ?? []),
+    ...(measurement?.ports ?? []),
+    ...(validation ? [validation] : []),
+  ];
+  return runs.map(({ core }) => core.cpu);
 }
 
 /** The packets first, then each CPU without them. */

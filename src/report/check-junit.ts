@@ -1,3 +1,4 @@
+import { RESULT_OF } from '../formats/verdict.ts';
 import { type Markup, markup } from './markup.ts';
 import type { Finding, FullReport, Verdict } from './report.ts';
 
@@ -8,12 +9,6 @@ interface TestCase {
   readonly sentence: string;
   readonly lines: readonly string[];
 }
-
-const VERDICT: Readonly<Record<Verdict, Finding['result']>> = {
-  ready: 'pass',
-  'not-ready': 'fail',
-  'cannot-know': 'unknown',
-};
 
 /**
  * One suite, a test case for each finding and one for the verdict. `unknown` is an error, JUnit's word for a test that
@@ -59,7 +54,7 @@ function fromFinding({ check, subject, result, sentence, evidence, why, remedy }
 
 /** A host of which nothing was found wrong because there was nothing to judge must not be green. */
 function fromVerdict(verdict: Verdict): TestCase {
-  return { group: 'verdict', name: 'host', result: VERDICT[verdict], sentence: verdict, lines: [] };
+  return { group: 'verdict', name: 'host', result: RESULT_OF[verdict], sentence: verdict, lines: [] };
 }
 
 function testCase(entry: TestCase): Markup {

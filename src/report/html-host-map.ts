@@ -22,8 +22,8 @@ interface Place {
 }
 
 /** Sockets, in them nodes, in those the L3 domains with their cores, and what lies beside: memory, hugepages, NICs. */
-export function renderHostMap(facts: Facts, pollCpu: number | undefined): Markup {
-  const roleOf = roles(facts, pollCpu);
+export function renderHostMap(facts: Facts, pollCpus: readonly number[]): Markup {
+  const roleOf = roles(facts, pollCpus);
   const sockets = socketsOf(facts);
   const used = new Set((facts.cpu.cores.value ?? []).flatMap((core) => parseCpuList(core.cpus)).map(roleOf));
   const legend = ROLES.filter(([role]) => used.has(role)).map(
@@ -46,17 +46,19 @@ export function renderHostMap(facts: Facts, pollCpu: number | undefined): Markup
 <div class="sockets">${body}${rest}</div>${notes(facts)}`;
 }
 
-function roles({ isolation }: Facts, pollCpu: number | undefined): (cpu: number) => Role {
+function roles({ isolation }: Facts, pollCpus: readonly number[]): (cpu: number) => Role {
   const isolated = new Set([
     ...parseCpuList(isolation.isolated.value ?? ''),
     ...parseCpuList(isolation.cgroup.value ?? ''),
   ]);
-  const ticking =
-    isolation.nohzFull.value === undefined ? undefined : new Set(parseCpuList(isolation.nohzFull.value));
+  // A kernel without the file lets the tick go on; one that hides it says nothing.
+  const { nohzFull } = isolation;
+  const hidden = nohzFull.absent !== undefined && nohzFull.absent !== 'missing';
+  const tickless = hidden ? undefined : new Set(parseCpuList(nohzFull.value ?? ''));
   return (cpu) => {
-    if (cpu === pollCpu) return 'poll';
+    if (pollCpus.includes(cpu)) return 'poll';
     if (!isolated.has(cpu)) return 'house';
-    return ticking === undefined || ticking.has(cpu) ? 'isolated' : 'ticking';
+    return tickless === undefined || tickless.has(cpu) ? 'isolated' : 'ticking';
   };
 }
 
@@ -189,13 +191,19 @@ function nicLine(nic: PciFunction, facts: Facts): Markup {
   return markup`<code>${nic.address}</code> <b>${name}</b> <span class="driver">${driver}</span> <span class="quiet">${linkText(nic, facts.network.interfaces)}</span><br><span class="uses">used by: ${uses(nic, facts)}</span>`;
 }
 
-function notes({ cpu }: Facts): Markup {
+function notes({ cpu, isolation }: Facts): Markup {
   const online = new Set(parseCpuList(cpu.online.value ?? ''));
   const offline =
     cpu.online.value === undefined
       ? []
       : parseCpuList(cpu.present.value ?? '').filter((id) => !online.has(id));
+  const hidden = [isolation.isolated, isolation.nohzFull].flatMap((fact) =>
+    fact.absent !== undefined && fact.absent !== 'missing'
+      ? [`Not known: ${fact.from} (${fact.reason})`]
+      : [],
+  );
   const lines = [
+    ...hidden,
     ...(cpu.cores.absent === undefined ? [] : [`CPUs: ${cpu.cores.reason}`]),
     ...(offline.length === 0 ? [] : [`Offline: CPUs ${formatCpuList(offline)}`]),
   ];

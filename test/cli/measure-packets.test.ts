@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/cli/context.ts';
 import { describeNic, driveNics } from '../../src/cli/measure-packets.ts';
 import type { MeasureRun } from '../../src/cli/measure-run.ts';
+import { sightOf } from '../../src/cli/sight.ts';
 import type { ValidateResult } from '../../src/native/messages.ts';
 import type { ResolvedNic } from '../../src/profile/resolved.ts';
 import { factsOf, withFiles } from '../support/hosts.ts';
@@ -20,6 +21,8 @@ async function said(...nics: ResolvedNic[]) {
   const run: MeasureRun = {
     seconds: 1,
     host,
+    sight: sightOf(host, {}),
+    resolution: undefined,
     facts: factsOf(host),
     profile: undefined,
     cpu: undefined,
@@ -52,6 +55,24 @@ describe('[J3] [J4] the NICs of the profile', () => {
         sentence: 'feed: not touched: /dev/vfio/85 is held by dpdk-testpmd[4242]',
         document: undefined,
       },
+    ]);
+  });
+
+  it('of which only virtual functions leave the kernel: each of them is told of', async () => {
+    const vfs = [0, 1].map((index) => ({ index, driver: 'vfio-pci' })) as unknown as NonNullable<
+      ResolvedNic['vfs']
+    >;
+    const found = await said(nic('0000:af:00.0', { driver: null, vfs }));
+    expect(found.map(({ subject, result }) => [subject, result])).toEqual([
+      [expect.stringMatching(/./), expect.stringMatching(/fail|unknown/)],
+      [expect.stringMatching(/./), expect.stringMatching(/fail|unknown/)],
+    ]);
+    expect(found.every(({ subject }) => subject !== '0000:af:00.0')).toBe(true);
+  });
+
+  it('one that stays with the kernel, whatever its driver, is left alone and not known to be right', async () => {
+    expect(await said(nic('0000:af:00.0', { driver: null }))).toMatchObject([
+      { subject: '0000:af:00.0', result: 'unknown', sentence: expect.stringContaining('not touched') },
     ]);
   });
 

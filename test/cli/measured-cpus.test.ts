@@ -39,6 +39,11 @@ describe('[H2] the CPUs that check --measure measures', () => {
     expect(await chooseMeasured(undefined, facts, planned, hostWith([5]))).toEqual({ cpus: [4], inUse: [5] });
   });
 
+  it('[J18] are not those of which nobody can tell whether something runs there', async () => {
+    const silent = { readText: () => '' } as unknown as ReadHost;
+    expect(await chooseMeasured(undefined, facts, planned, silent)).toEqual({ cpus: [], inUse: [4, 5] });
+  });
+
   it('are those that --cpu names, whatever runs there', async () => {
     expect(await chooseMeasured('5,7-8', facts, planned, hostWith([5]))).toEqual({
       cpus: [5, 7, 8],

@@ -90,6 +90,17 @@ describe('[S7] the account of the polling core', () => {
     });
   });
 
+  it('[J12] a counter that was not delivered has not stood still', () => {
+    const { counters } = coreAccount(snapshot({}), snapshot({}), 2, [msr('smi', 0x34)]);
+    expect(Object.values(counters)).toMatchObject([{ absent: 'was not read' }]);
+  });
+
+  it('[J14] one kind of throttle is told of without the other', () => {
+    const path = '/sys/devices/system/cpu/cpu2/thermal_throttle/core_throttle_count';
+    const { throttles } = coreAccount(snapshot({ [path]: '3\n' }), snapshot({ [path]: '5\n' }), 2, []);
+    expect(throttles).toEqual({ core: 2 });
+  });
+
   it('[J12] [J14] counters keep their last digit beyond 53 bits, and say why they could not be read', () => {
     const counters = [msr('aperf', 0xe8), msr('smi', 0x34)];
     const EIO = -5;

@@ -154,6 +154,15 @@ describe('the page', () => {
     );
   });
 
+  it('shows where the tick is hidden, and does not draw what nobody knows', () => {
+    const report = structuredClone(reportOf(SMT));
+    report.probe.facts.isolation.nohzFull = { absent: 'denied', reason: 'EACCES', from: '/sys/nohz' };
+    expect(renderHtml(report)).toContain('Not known: /sys/nohz (EACCES)');
+    expect(renderHtml(report)).not.toContain('class="cpu ticking"');
+    report.probe.facts.isolation.nohzFull = { absent: 'missing', reason: 'no such file', from: '/sys/nohz' };
+    expect(renderHtml(report)).toContain('<span class="cpu ticking">31</span>');
+  });
+
   it('folds a hundred findings of one kind into one, with the evidence of each', () => {
     const page = html('large');
     expect(page).toContain('136 fail');

@@ -10,7 +10,7 @@ import { compare, loadBaseline } from '../baseline.ts';
 import type { CommandRunner, Context } from '../context.ts';
 import { findingsOf, lookFor } from '../findings.ts';
 import { writeFullReport } from '../full-report.ts';
-import { measure, noTimeFor } from '../measure.ts';
+import { measure } from '../measure.ts';
 import { checkWritable, writeResult } from '../output.ts';
 import { readProfile } from '../read-profile.ts';
 import { directSight, type Sight } from '../sight.ts';
@@ -38,7 +38,7 @@ export const runCheck: CommandRunner = async (context) => {
   // A report is to hold all that can be seen.
   const sight = await sightOf(values, heading.root, whole ? {} : lookFor(asked));
   const { facts, times } = await sight.observe();
-  const { findings: judged, account } = await findingsOf(sight, facts, asked);
+  const { findings: judged, account, resolution } = await findingsOf(sight, facts, asked);
   const findings = baseline === undefined ? judged : compare(host, facts, judged, baseline);
   const check: CheckReport = {
     schema: 'bypass-setup/check@1',
@@ -50,14 +50,13 @@ export const runCheck: CommandRunner = async (context) => {
     ...(format === 'json' || whole ? { record: recordOf(readRecord(facts)) } : {}),
   };
   if (duration !== undefined) {
-    // First the CPUs, then the packets.
-    if (2000 * duration > sight.left()) findings.push(noTimeFor(duration));
-    else {
-      const request = { seconds: duration, host, facts, profile: profile?.profile, cpu: values.cpu };
-      const { findings: measured, ...documents } = await measure(request, context);
-      findings.push(...measured);
-      Object.assign(check, documents);
-    }
+    const request = {
+      ...{ seconds: duration, host, sight, facts, resolution },
+      ...{ profile: profile?.profile, cpu: values.cpu },
+    };
+    const { findings: measured, ...documents } = await measure(request, context);
+    findings.push(...measured);
+    Object.assign(check, documents);
     check.verdict = verdictOf(findings);
   }
   // Only the running machine can be asked for its name.
